@@ -1,0 +1,26 @@
+use std::sync::Arc;
+
+use crate::{BoxFuture, ConnectError, Props, SourceTask};
+
+/// How a connector reaches the worker that runs it. Calls return at once: they enqueue an event.
+pub trait ConnectorContext: Send + Sync {
+    /// Asks the worker to call [`SourceConnector::task_configs`] again and to restart tasks if the answer changed.
+    fn request_task_reconfiguration(&self);
+    /// Fails the connector from one of its background jobs.
+    fn raise_error(&self, error: ConnectError);
+}
+
+/// Decides what is to be copied and how it is shared between tasks (Java's `SourceConnector`).
+pub trait SourceConnector: Send {
+    /// Starts background jobs and loads what `task_configs` needs. `props` is the connector's configuration with its
+    /// variables resolved.
+    fn start(&mut self, props: Props, context: Arc<dyn ConnectorContext>) -> BoxFuture<'_, Result<(), ConnectError>>;
+    /// The configuration of each task, at most `max_tasks` of them. Called whenever the connector asks for it.
+    fn task_configs(&mut self, max_tasks: usize) -> Result<Vec<Props>, ConnectError>;
+    /// A task, not yet started.
+    fn new_task(&self) -> Box<dyn SourceTask>;
+    /// The Java class name of the tasks, for their configuration (`task.class`).
+    fn task_class(&self) -> &'static str;
+    /// Ends the background jobs.
+    fn stop(&mut self) -> BoxFuture<'_, ()>;
+}
