@@ -1,0 +1,1 @@
+//! Keys of TLS and SASL, which workers, connectors and clients share.
