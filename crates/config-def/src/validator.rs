@@ -65,7 +65,7 @@ impl Validator {
             Validator::BetweenDoubles(min, max) => Some(format!("[{},...,{}]", java_double(*min), java_double(*max))),
             Validator::OneOf(texts) => Some(format!("[{}]", texts.join(", "))),
             Validator::OneOfIgnoringCase(texts) => Some(format!("(case insensitive) [{}]", texts.join(", "))),
-            Validator::List { of, .. } if of.is_empty() => Some(String::new()),
+            Validator::List { of: [], .. } => Some(String::new()),
             Validator::List { of, .. } => Some(format!("[{}]", of.join(", "))),
             Validator::NonEmptyString => Some("non-empty string".to_owned()),
             Validator::NonEmptyStringWithoutControlChars => {
