@@ -5,6 +5,7 @@
 //! Start reading at [`SourceTask`].
 
 mod connector;
+pub mod connector_config;
 mod error;
 mod offset;
 mod task;

@@ -37,8 +37,8 @@ pub enum Validator {
     Rule {
         /// Kafka's text for the rule, if it has one.
         text: Option<&'static str>,
-        /// Says what is wrong with the value: the part of the message after `Invalid value V for configuration K: `.
-        check: fn(&Value) -> Result<(), String>,
+        /// Says what is wrong with the value of the key that it is given.
+        check: fn(&str, &Value) -> Result<(), ConfigError>,
     },
 }
 
@@ -77,7 +77,7 @@ impl Validator {
     }
 
     /// Checks `value`, which is `Null` also where the text could not be read (Kafka's `ensureValid`).
-    pub(crate) fn check(&self, name: &str, value: &Value) -> Result<(), ConfigError> {
+    pub fn check(&self, name: &str, value: &Value) -> Result<(), ConfigError> {
         let invalid = |why: String| Err(ConfigError::invalid(name, value, why));
         match self {
             Validator::Any => Ok(()),
@@ -142,7 +142,7 @@ impl Validator {
                 Value::List(aliases) if has_repeats(aliases) => invalid("Duplicate alias provided.".to_owned()),
                 _ => Ok(()),
             },
-            Validator::Rule { check, .. } => check(value).or_else(invalid),
+            Validator::Rule { check, .. } => check(name, value),
         }
     }
 }
