@@ -13,12 +13,20 @@ pub struct ConnectError {
 impl ConnectError {
     /// An error that fails the connector or task: says what was being done, and to what.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), source: None, retriable: false }
+        Self {
+            message: message.into(),
+            source: None,
+            retriable: false,
+        }
     }
 
     /// The same, with its cause.
     pub fn caused_by(message: impl Into<String>, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { message: message.into(), source: Some(source.into()), retriable: false }
+        Self {
+            message: message.into(),
+            source: Some(source.into()),
+            retriable: false,
+        }
     }
 
     /// Marks the error as passing: the worker calls again instead of failing the task (Connect's `RetriableException`).
@@ -66,6 +74,9 @@ mod tests {
     fn the_chain_names_every_cause_once() {
         let inner = ConnectError::caused_by("produce to a-0 was refused", "TOPIC_AUTHORIZATION_FAILED");
         let outer = ConnectError::caused_by("task mirror-0 failed", inner);
-        assert_eq!(outer.chain(), "task mirror-0 failed: produce to a-0 was refused: TOPIC_AUTHORIZATION_FAILED");
+        assert_eq!(
+            outer.chain(),
+            "task mirror-0 failed: produce to a-0 was refused: TOPIC_AUTHORIZATION_FAILED"
+        );
     }
 }

@@ -28,3 +28,67 @@ pub trait OffsetStorageReader: Send + Sync {
     /// negative: `None`.
     fn offsets(&self, partitions: &[SourcePartition]) -> Vec<Option<SourceOffset>>;
 }
+
+impl SourcePartition {
+    /// The key of this partition in the offsets topic, `["<connector>",{…}]`, as Java writes it.
+    ///
+    /// Java looks offsets up by these bytes, so the escapes are those of its JSON library too: control characters with
+    /// upper-case hex, characters beyond the BMP as an escaped surrogate pair, the rest as it is.
+    pub fn key_json(&self, connector: &str) -> String {
+        let mut json = String::from("[");
+        push_string(&mut json, connector);
+        json.push_str(",{");
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            if index > 0 {
+                json.push(',');
+            }
+            push_string(&mut json, name);
+            json.push(':');
+            match value {
+                SourceValue::String(text) => push_string(&mut json, text),
+                SourceValue::Int(number) => json.push_str(&number.to_string()),
+            }
+        }
+        json.push_str("}]");
+        json
+    }
+}
+
+fn push_string(json: &mut String, text: &str) {
+    json.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => json.push_str("\\\""),
+            '\\' => json.push_str("\\\\"),
+            '\n' => json.push_str("\\n"),
+            '\t' => json.push_str("\\t"),
+            '\r' => json.push_str("\\r"),
+            '\u{8}' => json.push_str("\\b"),
+            '\u{c}' => json.push_str("\\f"),
+            '\0'..='\u{1f}' | '\u{10000}'.. => {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    json.push_str(&format!("\\u{unit:04X}"));
+                }
+            }
+            plain => json.push(plain),
+        }
+    }
+    json.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // More cases, recorded from the Java connectors, are in connect-runtime's testdata.
+    #[test]
+    fn a_key_is_byte_for_byte_javas() {
+        let partition = SourcePartition(vec![
+            ("cluster", SourceValue::String("al\\ias/é\u{1}😀".into())),
+            ("partition", SourceValue::Int(0)),
+            ("topic", SourceValue::String("orders".into())),
+        ]);
+        let expected = r#"["my \"source\"",{"cluster":"al\\ias/é\u0001\uD83D\uDE00","partition":0,"topic":"orders"}]"#;
+        assert_eq!(partition.key_json("my \"source\""), expected);
+    }
+}

@@ -59,7 +59,9 @@ pub struct TaskContext {
 
 impl std::fmt::Debug for TaskContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TaskContext").field("task_id", &self.task_id).finish_non_exhaustive()
+        f.debug_struct("TaskContext")
+            .field("task_id", &self.task_id)
+            .finish_non_exhaustive()
     }
 }
 

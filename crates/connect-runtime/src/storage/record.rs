@@ -1,0 +1,47 @@
+use bytes::Bytes;
+
+/// One record to be written to an internal topic; without a value it is a tombstone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyValue {
+    /// Never empty; decides the partition.
+    pub key: Bytes,
+    /// `None` deletes the key when the topic is compacted.
+    pub value: Option<Bytes>,
+}
+
+impl KeyValue {
+    pub(crate) fn new(key: impl Into<Bytes>, value: impl Into<Bytes>) -> Self {
+        Self {
+            key: key.into(),
+            value: Some(value.into()),
+        }
+    }
+
+    pub(crate) fn tombstone(key: impl Into<Bytes>) -> Self {
+        Self {
+            key: key.into(),
+            value: None,
+        }
+    }
+}
+
+/// One record read from an internal topic. Key and value are copies: a slice of the fetch response would keep all of
+/// it alive for as long as the record is remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRecord {
+    /// Partition it was read from.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+    /// Absent keys are ignored by every reader.
+    pub key: Option<Bytes>,
+    /// `None` for a tombstone.
+    pub value: Option<Bytes>,
+}
+
+/// What the records of an internal topic add up to.
+pub trait LogState: Send + 'static {
+    /// Takes one more record. Records that mean nothing are logged and ignored: whatever is in the topic, a worker
+    /// must come up.
+    fn apply(&mut self, record: &LogRecord);
+}
