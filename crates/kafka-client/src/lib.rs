@@ -1,1 +1,23 @@
-//! kafka-client
+//! A Kafka client that keeps record batches as they are: connections, metadata, consumer, producer, admin.
+//!
+//! It could serve any Kafka program: it knows nothing of Connect or of mirroring, and it never looks into a record.
+//! Only [`dial`] opens sockets; [`connection`] is one broker, [`client`] a cluster, and everything else asks these two.
+//! Start reading at [`Client`].
+
+pub mod client;
+pub mod config;
+pub mod connection;
+pub mod dial;
+pub mod error;
+pub mod metadata;
+pub mod metrics;
+mod pool;
+pub mod retry;
+
+pub use client::Client;
+pub use config::ClientConfig;
+pub use connection::{Connection, Reply, RequestFrame};
+pub use dial::Dialer;
+pub use error::Error;
+pub use metadata::{Metadata, Topics};
+pub use pool::Role;

@@ -1,0 +1,179 @@
+//! Connections by address and role, opened when first asked for, one attempt at a time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::time::Instant;
+
+use crate::config::{ClientConfig, HostPort};
+use crate::connection::{Connection, ConnectionOptions};
+use crate::dial::Dialer;
+use crate::error::Error;
+use crate::metrics::ClientMetrics;
+use crate::retry::ExponentialBackoff;
+
+/// What a connection is for. Roles have sockets of their own, since answers come in order: behind a long-polling fetch
+/// everything else would wait. The number tells several users of a kind apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Metadata, admin requests, groups: short answers.
+    General,
+    /// Fetches that wait at the broker.
+    Fetch(u32),
+    /// Produce requests.
+    Produce(u32),
+}
+
+pub(crate) struct Pool {
+    dialer: Dialer,
+    options: ConnectionOptions,
+    reconnect: ExponentialBackoff,
+    setup: ExponentialBackoff,
+    slots: Mutex<HashMap<(HostPort, Role), Arc<Slot>>>,
+}
+
+/// One address in one role.
+#[derive(Default)]
+struct Slot {
+    current: ArcSwapOption<Connection>,
+    /// Held while connecting, so that several callers share one attempt.
+    connecting: tokio::sync::Mutex<()>,
+    attempts: Mutex<Attempts>,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Attempts {
+    failures: u32,
+    not_before: Option<Instant>,
+}
+
+impl Pool {
+    pub(crate) fn new(config: &ClientConfig, dialer: Dialer, metrics: Arc<ClientMetrics>) -> Self {
+        let options = ConnectionOptions {
+            client_id: config.client_id.clone(),
+            request_timeout: config.request_timeout,
+            max_idle: config.connections_max_idle,
+            max_frame_bytes: config.max_frame_bytes,
+            metrics,
+        };
+        Self {
+            dialer: dialer.with_options(config.socket.clone()),
+            options,
+            reconnect: ExponentialBackoff::new(config.reconnect_backoff, config.reconnect_backoff_max),
+            setup: ExponentialBackoff::new(config.socket.setup_timeout, config.socket_setup_timeout_max),
+            slots: Mutex::default(),
+        }
+    }
+
+    /// The connection to `address` in `role`, opened now if need be. Waits out the reconnect backoff first.
+    pub(crate) async fn get(&self, address: &HostPort, role: Role) -> Result<Connection, Error> {
+        let slot = self.slot(address, role);
+        if let Some(connection) = slot.usable() {
+            return Ok(connection);
+        }
+        let _single = slot.connecting.lock().await;
+        if let Some(connection) = slot.usable() {
+            return Ok(connection); // whoever held the lock has opened it
+        }
+        let before = slot.attempts();
+        if let Some(not_before) = before.not_before {
+            tokio::time::sleep_until(not_before).await;
+        }
+        let started = Instant::now();
+        let setup_timeout = match before.failures {
+            0 => self.options_setup_timeout(),
+            failures => self.setup.after(failures),
+        };
+        let opened = self.open(address, setup_timeout).await;
+        let failures = if opened.is_ok() {
+            0
+        } else {
+            before.failures.saturating_add(1)
+        };
+        let wait = self.reconnect.after(failures.saturating_sub(1));
+        let not_before = if opened.is_ok() {
+            started + wait
+        } else {
+            Instant::now() + wait
+        };
+        slot.set_attempts(Attempts {
+            failures,
+            not_before: Some(not_before),
+        });
+        let connection = opened.inspect_err(|error| {
+            self.options.metrics.connection_failed();
+            tracing::debug!(%address, ?role, error = error.chain(), "cannot connect");
+        })?;
+        slot.current.store(Some(Arc::new(connection.clone())));
+        Ok(connection)
+    }
+
+    /// The open connection to `address` in `role`, if there is one.
+    pub(crate) fn open_connection(&self, address: &HostPort, role: Role) -> Option<Connection> {
+        let slot = self.slots().get(&(address.clone(), role)).cloned()?;
+        slot.usable()
+    }
+
+    /// Whether connecting to `address` would have to wait out a backoff.
+    pub(crate) fn in_backoff(&self, address: &HostPort, role: Role) -> bool {
+        let Some(slot) = self.slots().get(&(address.clone(), role)).cloned() else {
+            return false;
+        };
+        let attempts = slot.attempts();
+        attempts.failures > 0 && attempts.not_before.is_some_and(|at| at > Instant::now())
+    }
+
+    /// Lets go of the connections to addresses that are no longer part of the cluster. Their users keep theirs.
+    pub(crate) fn retain(&self, keep: impl Fn(&HostPort) -> bool) {
+        self.slots().retain(|(address, _), _| keep(address));
+    }
+
+    /// Closes every connection.
+    pub(crate) fn close(&self) {
+        for (_, slot) in self.slots().drain() {
+            if let Some(connection) = slot.current.load_full() {
+                connection.close("the client was closed");
+            }
+        }
+    }
+
+    async fn open(&self, address: &HostPort, setup_timeout: Duration) -> Result<Connection, Error> {
+        let stream = self
+            .dialer
+            .dial_within(&address.host, address.port, setup_timeout)
+            .await?;
+        Connection::open(stream, address.to_string().into(), &self.options).await
+    }
+
+    fn options_setup_timeout(&self) -> Duration {
+        self.dialer.options().setup_timeout
+    }
+
+    fn slot(&self, address: &HostPort, role: Role) -> Arc<Slot> {
+        self.slots().entry((address.clone(), role)).or_default().clone()
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<(HostPort, Role), Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Slot {
+    fn usable(&self) -> Option<Connection> {
+        self.current
+            .load()
+            .as_ref()
+            .filter(|connection| !connection.is_closed())
+            .map(|c| Connection::clone(c))
+    }
+
+    fn attempts(&self) -> Attempts {
+        *self.attempts.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn set_attempts(&self, attempts: Attempts) {
+        *self.attempts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = attempts;
+    }
+}
