@@ -1,0 +1,6 @@
+//! `MirrorSourceConnector`: finds the topics of the source and keeps their remote topics, and its tasks, which copy the
+//! records.
+
+mod carry;
+mod partition;
+mod topics;
