@@ -3,4 +3,5 @@
 
 mod carry;
 mod partition;
+pub mod topic_rules;
 mod topics;
