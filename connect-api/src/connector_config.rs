@@ -36,7 +36,7 @@ const CONVERTER_CLASS: Validator = Validator::Rule {
         "A concrete subclass of org.apache.kafka.connect.storage.Converter, \
          A class with a public, no-argument constructor",
     ),
-    check: |_, _| Ok(()),
+    check: |_| Ok(()),
 };
 
 const HEADER_CONVERTER_CLASS: Validator = Validator::Rule {
@@ -44,17 +44,17 @@ const HEADER_CONVERTER_CLASS: Validator = Validator::Rule {
         "A concrete subclass of org.apache.kafka.connect.storage.HeaderConverter, \
          A class with a public, no-argument constructor",
     ),
-    check: |_, _| Ok(()),
+    check: |_| Ok(()),
 };
 
 /// There is one version of everything: any wish is accepted.
 const PLUGIN_VERSION: Validator = Validator::Rule {
     text: None,
-    check: |_, _| Ok(()),
+    check: |_| Ok(()),
 };
 
 /// Not negative, if it is set.
-const INTERVAL: Validator = Validator::Rule {
+const INTERVAL: Validator = Validator::Custom {
     text: Some("[0,...]"),
     check: |name, value| match value {
         Value::Null => Ok(()),

@@ -37,7 +37,14 @@ pub enum Validator {
     Rule {
         /// Kafka's text for the rule, if it has one.
         text: Option<&'static str>,
-        /// Says what is wrong with the value of the key that it is given.
+        /// Says what is wrong with the value: the part of the message after `Invalid value V for configuration K: `.
+        check: fn(&Value) -> Result<(), String>,
+    },
+    /// A rule of its own whose message has another form.
+    Custom {
+        /// Kafka's text for the rule, if it has one.
+        text: Option<&'static str>,
+        /// Says in a whole sentence what is wrong with the value of the key that it is given.
         check: fn(&str, &Value) -> Result<(), ConfigError>,
     },
 }
@@ -72,7 +79,7 @@ impl Validator {
                 Some("non-empty string without ISO control characters".to_owned())
             }
             Validator::UniqueAliases { what } => Some(format!("non-null string, unique {what}")),
-            Validator::Rule { text, .. } => text.map(str::to_owned),
+            Validator::Rule { text, .. } | Validator::Custom { text, .. } => text.map(str::to_owned),
         }
     }
 
@@ -142,7 +149,8 @@ impl Validator {
                 Value::List(aliases) if has_repeats(aliases) => invalid("Duplicate alias provided.".to_owned()),
                 _ => Ok(()),
             },
-            Validator::Rule { check, .. } => check(name, value),
+            Validator::Rule { check, .. } => check(value).or_else(invalid),
+            Validator::Custom { check, .. } => check(name, value),
         }
     }
 }
