@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn shifting_agrees_with_the_crc_crate() {
-        for len in [0, 1, 2, 3, 1000, 1 << 20, (1 << 31) - 1] {
+        for len in [1, 2, 3, 1000, 1 << 20, (1 << 31) - 1] {
             assert_eq!(
                 combine(0xdead_beef, 0x1234_5678, len),
                 crc32c::crc32c_combine(0xdead_beef, 0x1234_5678, len)

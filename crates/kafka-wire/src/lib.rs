@@ -13,6 +13,8 @@ mod compression;
 pub mod crc;
 mod error;
 mod error_code;
+#[doc(hidden)]
+pub mod fuzzing;
 mod headers;
 mod legacy;
 mod merge;

@@ -35,7 +35,9 @@ fn count_that_fit(batches: &[OutgoingBatch], max_bytes: usize) -> usize {
     let mut record_count = 0_i32;
     let mut count = 0;
     for batch in batches {
-        let same_kind = (batch.attributes() ^ first.attributes()) & (bits::CODEC | bits::TRANSACTIONAL) == 0;
+        // A batch that was passed through although it may not be has other bits; the broker shall see and refuse those.
+        let mergeable = batch.attributes() & !(bits::CODEC | bits::TRANSACTIONAL) == 0;
+        let same_kind = mergeable && batch.attributes() == first.attributes();
         size_bytes += batch.payload().len() + worst_growth(batch);
         let total = record_count.checked_add(batch.record_count());
         match total {

@@ -57,7 +57,7 @@ impl OutgoingBatch {
         batch.put(at::PARTITION_LEADER_EPOCH, (-1_i32).to_be_bytes());
         batch.put(at::MAGIC, [MAGIC_V2]);
         batch.put(at::ATTRIBUTES, i16::from(compression.to_bits()).to_be_bytes());
-        batch.put(at::LAST_OFFSET_DELTA, (filled.record_count - 1).to_be_bytes());
+        batch.put(at::LAST_OFFSET_DELTA, (filled.record_count - 1).max(0).to_be_bytes());
         batch.put(at::BASE_TIMESTAMP, filled.base_timestamp.to_be_bytes());
         batch.put(at::MAX_TIMESTAMP, filled.max_timestamp.to_be_bytes());
         batch.put(at::RECORD_COUNT, filled.record_count.to_be_bytes());

@@ -1,5 +1,5 @@
-//! Snappy. Java clients write xerial's frames of 32 KiB blocks; others wrote one raw block, which Kafka's brokers refuse
-//! today but old logs may hold.
+//! Snappy. Java clients write xerial's frames of 32 KiB blocks, librdkafka and franz-go one raw block. Everybody reads both;
+//! we write frames, because Kafka's own reader takes a raw block only when it is alone.
 
 use snap::raw::{Decoder, Encoder, decompress_len};
 
