@@ -1,0 +1,131 @@
+//! The client's side of an incremental fetch session (KIP-227): what the broker remembers, and what to tell it next.
+
+use std::collections::HashMap;
+
+/// What a fetch request says about one partition. The broker keeps it until it is told otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) fetch_offset: i64,
+    pub(super) leader_epoch: i32,
+    pub(super) max_bytes: i32,
+}
+
+/// The difference between what the broker remembers and what is wanted now.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Difference {
+    pub(super) changed: Vec<(usize, Wanted)>,
+    pub(super) forgotten: Vec<usize>,
+}
+
+/// A session with one broker. Partitions are numbers of the consumer's own table.
+#[derive(Debug, Default)]
+pub(super) struct FetchSession {
+    id: i32,
+    epoch: i32,
+    remembered: HashMap<usize, Wanted>,
+    /// Whether the session names topics by id; a change needs a new session.
+    by_topic_id: bool,
+}
+
+/// `session_epoch` of a request that opens a session.
+const INITIAL_EPOCH: i32 = 0;
+
+impl FetchSession {
+    pub(super) fn id(&self) -> i32 {
+        self.id
+    }
+
+    pub(super) fn epoch(&self) -> i32 {
+        self.epoch
+    }
+
+    /// What the next request has to say. Everything, if it opens a session.
+    pub(super) fn next(&mut self, wanted: &[(usize, Wanted)], by_topic_id: bool) -> Difference {
+        if by_topic_id != self.by_topic_id {
+            self.reset();
+            self.by_topic_id = by_topic_id;
+        }
+        let is_full = self.epoch == INITIAL_EPOCH;
+        if is_full {
+            self.remembered.clear();
+        }
+        let mut difference = Difference::default();
+        for (partition, want) in wanted {
+            if self.remembered.insert(*partition, *want) != Some(*want) {
+                difference.changed.push((*partition, *want));
+            }
+        }
+        if self.remembered.len() > wanted.len() {
+            let still_wanted: std::collections::HashSet<usize> = wanted.iter().map(|(partition, _)| *partition).collect();
+            self.remembered.retain(|partition, _| {
+                let keep = still_wanted.contains(partition);
+                if !keep {
+                    difference.forgotten.push(*partition);
+                }
+                keep
+            });
+            difference.forgotten.sort_unstable();
+        }
+        difference
+    }
+
+    /// Takes in the answer to the last request.
+    pub(super) fn answered(&mut self, session_id: i32) {
+        if session_id == 0 {
+            // The broker keeps no session for us: each request says everything.
+            self.reset();
+        } else {
+            self.id = session_id;
+            self.epoch = if self.epoch == i32::MAX { 1 } else { self.epoch + 1 };
+        }
+    }
+
+    /// Forgets the session: the next request opens a new one.
+    pub(super) fn reset(&mut self) {
+        self.id = 0;
+        self.epoch = INITIAL_EPOCH;
+        self.remembered.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(fetch_offset: i64) -> Wanted {
+        Wanted { fetch_offset, leader_epoch: 0, max_bytes: 1 }
+    }
+
+    #[test]
+    fn the_first_request_says_everything_and_later_ones_what_changed() {
+        let mut session = FetchSession::default();
+        let first = session.next(&[(0, at(5)), (1, at(6))], true);
+        assert_eq!(first.changed.len(), 2);
+        session.answered(77);
+        assert_eq!((session.id(), session.epoch()), (77, 1));
+        let second = session.next(&[(0, at(5)), (1, at(9)), (2, at(0))], true);
+        assert_eq!(second, Difference { changed: vec![(1, at(9)), (2, at(0))], forgotten: vec![] });
+        session.answered(77);
+        let third = session.next(&[(1, at(9))], true);
+        assert_eq!(third, Difference { changed: vec![], forgotten: vec![0, 2] });
+    }
+
+    #[test]
+    fn a_broker_without_sessions_is_told_everything_each_time() {
+        let mut session = FetchSession::default();
+        for _ in 0..2 {
+            assert_eq!(session.next(&[(0, at(5))], false).changed.len(), 1);
+            session.answered(0);
+            assert_eq!(session.epoch(), 0);
+        }
+    }
+
+    #[test]
+    fn naming_topics_another_way_opens_a_new_session() {
+        let mut session = FetchSession::default();
+        session.next(&[(0, at(5))], true);
+        session.answered(7);
+        let next = session.next(&[(0, at(5))], false);
+        assert_eq!((next.changed.len(), session.id(), session.epoch()), (1, 0, 0));
+    }
+}

@@ -1,0 +1,392 @@
+//! The batches of one target partition: what waits, what is on its way, what has to go again.
+//!
+//! Pure state, no I/O. The order of a partition is kept by three rules: sequences are given once, at the first send;
+//! a batch that failed waits until everything else that is on its way has come back, and then goes first; and nothing
+//! runs ahead of the very first acknowledgement, because a broker that knows nothing of a producer yet accepts any
+//! first sequence.
+
+use std::collections::VecDeque;
+
+use kafka_wire::{ErrorCode, OutgoingBatch, TopicPartition};
+use tokio::time::Instant;
+
+use super::Refused;
+
+/// Batches smaller than this are merged with their neighbours: a produce request costs a broker the same whatever is
+/// in it.
+const MERGE_BELOW_BYTES: usize = 16 * 1024;
+/// Merging stops here: past it a bigger batch brings nothing.
+const MERGE_UP_TO_BYTES: usize = 512 * 1024;
+
+/// A batch as it was handed in.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) tag: u64,
+    pub(super) batch: OutgoingBatch,
+}
+
+/// What is sent as one batch: one part, or several merged.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) parts: Vec<Part>,
+    pub(super) batch: OutgoingBatch,
+    /// Set by the first send and kept for every repeat, so that the broker can tell a repeat.
+    sequence: Option<i32>,
+    /// A request with it got no answer, so it may have been written.
+    unanswered: bool,
+}
+
+/// The producer id under which sequences are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) producer_id: i64,
+    pub(super) epoch: i16,
+}
+
+#[derive(Debug)]
+pub(super) struct PartitionQueue {
+    pub(super) target: TopicPartition,
+    waiting: VecDeque<Part>,
+    /// Came back unwritten, by sequence; they go before anything that waits.
+    returned: Vec<Pending>,
+    in_flight: usize,
+    next_sequence: i32,
+    /// A batch was acknowledged under the current identity.
+    established: bool,
+    /// Something failed: nothing is sent until all that is on its way is back.
+    draining: bool,
+    refusal: Option<Refused>,
+    /// No batch larger than this is made by merging; lowered when the target says too large.
+    merge_up_to_bytes: usize,
+    /// Nothing is sent before this moment.
+    pub(super) not_before: Option<Instant>,
+    /// Failed attempts since the last success.
+    pub(super) attempts: u32,
+    /// When the first of these failed.
+    pub(super) failing_since: Option<Instant>,
+    /// The broker's word for the last failure, if it said one.
+    pub(super) last_error: Option<ErrorCode>,
+    /// The node that has batches of this partition in flight.
+    pub(super) sent_to: Option<i32>,
+    /// Stands in the ready ring of a node.
+    pub(super) in_ring: bool,
+}
+
+impl PartitionQueue {
+    pub(super) fn new(target: TopicPartition) -> Self {
+        Self {
+            target,
+            waiting: VecDeque::new(),
+            returned: Vec::new(),
+            in_flight: 0,
+            next_sequence: 0,
+            established: false,
+            draining: false,
+            refusal: None,
+            merge_up_to_bytes: MERGE_UP_TO_BYTES,
+            not_before: None,
+            attempts: 0,
+            failing_since: None,
+            last_error: None,
+            sent_to: None,
+            in_ring: false,
+        }
+    }
+
+    pub(super) fn push(&mut self, part: Part) {
+        self.waiting.push_back(part);
+    }
+
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty() || !self.returned.is_empty()
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Whether a batch may be sent now.
+    pub(super) fn is_sendable(&self) -> bool {
+        let waits_for_first_ack = !self.established && self.in_flight > 0;
+        self.has_waiting() && !self.draining && !waits_for_first_ack
+    }
+
+    /// The next batch, stamped with the identity and its sequence. Call only when [`Self::is_sendable`].
+    pub(super) fn take(&mut self, identity: Identity) -> Option<Pending> {
+        let mut pending = if self.returned.is_empty() { self.take_waiting()? } else { self.returned.remove(0) };
+        let sequence = *pending.sequence.get_or_insert_with(|| {
+            let sequence = self.next_sequence;
+            self.next_sequence = advance_sequence(sequence, pending.batch.record_count());
+            sequence
+        });
+        pending.batch.set_producer(identity.producer_id, identity.epoch, sequence);
+        self.in_flight += 1;
+        Some(pending)
+    }
+
+    fn take_waiting(&mut self) -> Option<Pending> {
+        let first = self.waiting.pop_front()?;
+        let mergeable = mergeable_run(&first, &self.waiting, self.merge_up_to_bytes);
+        if mergeable == 0 {
+            let batch = first.batch.clone();
+            return Some(Pending { parts: vec![first], batch, sequence: None, unanswered: false });
+        }
+        let mut parts = Vec::with_capacity(mergeable + 1);
+        parts.push(first);
+        parts.extend(self.waiting.drain(..mergeable));
+        let batches: Vec<OutgoingBatch> = parts.iter().map(|part| part.batch.clone()).collect();
+        match kafka_wire::merge(&batches, self.merge_up_to_bytes) {
+            Ok((batch, merged)) if merged > 0 => {
+                for part in parts.drain(merged..).rev() {
+                    self.waiting.push_front(part);
+                }
+                Some(Pending { parts, batch, sequence: None, unanswered: false })
+            }
+            // Unreadable inside: the target decides what to make of each batch as it is.
+            _ => {
+                for part in parts.drain(1..).rev() {
+                    self.waiting.push_front(part);
+                }
+                let batch = parts[0].batch.clone();
+                Some(Pending { parts, batch, sequence: None, unanswered: false })
+            }
+        }
+    }
+
+    /// A batch was written.
+    pub(super) fn succeeded(&mut self) {
+        self.in_flight -= 1;
+        self.established = true;
+        self.attempts = 0;
+        self.failing_since = None;
+    }
+
+    /// No answer: nobody knows whether the batch was written. It goes again, after the others are back.
+    pub(super) fn unanswered(&mut self, mut pending: Pending, now: Instant) {
+        pending.unanswered = true;
+        self.failed(pending, None, now);
+    }
+
+    /// The first failure among what is on its way has already come back.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Something that goes again may have been written, so its sequence must not be given up.
+    pub(super) fn has_unanswered(&self) -> bool {
+        self.returned.iter().any(|pending| pending.unanswered)
+    }
+
+    /// A batch came back unwritten: it goes again, after the others are back.
+    pub(super) fn failed(&mut self, pending: Pending, code: Option<ErrorCode>, now: Instant) {
+        self.in_flight -= 1;
+        self.last_error = code.or(self.last_error);
+        if !self.draining {
+            self.attempts += 1;
+            self.failing_since.get_or_insert(now);
+        }
+        self.draining = true;
+        let at = self.returned.partition_point(|other| is_before(other, &pending));
+        self.returned.insert(at, pending);
+    }
+
+    /// A batch was refused for good. It and everything behind it is given back by [`Self::drained`].
+    pub(super) fn refused(&mut self, pending: Pending, refusal: Refused, now: Instant) {
+        if pending.parts.len() > 1 && refusal.is_too_large() {
+            // Our own merging made it too large: undo it and try again with smaller ones.
+            self.merge_up_to_bytes = (pending.batch.size_bytes() / 2).max(MERGE_BELOW_BYTES);
+        } else {
+            self.refusal.get_or_insert(refusal);
+        }
+        self.failed(pending, None, now);
+    }
+
+    /// Once nothing is on its way: what was refused, in order. Otherwise, and when all is well, nothing.
+    pub(super) fn drained(&mut self) -> Option<(Refused, Vec<Part>)> {
+        if !self.draining || self.in_flight > 0 {
+            return None;
+        }
+        self.draining = false;
+        if let Some(refusal) = self.refusal.take() {
+            return Some((refusal, self.give_back()));
+        }
+        if self.returned.first().is_some_and(|first| first.batch.size_bytes() > self.merge_up_to_bytes && first.parts.len() > 1) {
+            self.undo_merging();
+        }
+        None
+    }
+
+    /// Takes everything back, to be refused. Nothing may be in flight.
+    pub(super) fn give_back(&mut self) -> Vec<Part> {
+        self.forget_sent_sequences();
+        self.attempts = 0;
+        self.failing_since = None;
+        let returned = std::mem::take(&mut self.returned);
+        returned.into_iter().flat_map(|pending| pending.parts).chain(self.waiting.drain(..)).collect()
+    }
+
+    /// Starts counting anew under another producer id. Nothing may be in flight.
+    pub(super) fn restart_sequences(&mut self) {
+        self.undo_merging();
+        self.next_sequence = 0;
+        self.established = false;
+        self.draining = false;
+    }
+
+    fn undo_merging(&mut self) {
+        self.forget_sent_sequences();
+        let returned = std::mem::take(&mut self.returned);
+        for part in returned.into_iter().flat_map(|pending| pending.parts).rev() {
+            self.waiting.push_front(part);
+        }
+    }
+
+    /// What came back was not written, so its sequences are free again.
+    fn forget_sent_sequences(&mut self) {
+        if let Some(first) = self.returned.first().and_then(|pending| pending.sequence) {
+            self.next_sequence = first;
+        }
+    }
+}
+
+/// How many of the batches behind `first` to merge with it: only small neighbours of the same codec, only what is
+/// already here.
+fn mergeable_run(first: &Part, behind: &VecDeque<Part>, up_to_bytes: usize) -> usize {
+    let codec = first.batch.compression();
+    let mut bytes = first.batch.size_bytes();
+    if bytes >= MERGE_BELOW_BYTES {
+        return 0;
+    }
+    let mut count = 0;
+    for part in behind {
+        bytes += part.batch.size_bytes();
+        let small = part.batch.size_bytes() < MERGE_BELOW_BYTES;
+        if !small || bytes > up_to_bytes || part.batch.compression() != codec {
+            break;
+        }
+        count += 1;
+    }
+    count
+}
+
+/// Sequences wrap, so they are compared by distance: what is in flight spans far less than half the range.
+fn is_before(one: &Pending, other: &Pending) -> bool {
+    let (one, other) = (one.sequence.unwrap_or(0), other.sequence.unwrap_or(0));
+    let distance = other.wrapping_sub(one) & i32::MAX;
+    distance != 0 && distance < i32::MAX / 2
+}
+
+/// Kafka's `DefaultRecordBatch.incrementSequence`: wraps from `i32::MAX` to 0.
+fn advance_sequence(sequence: i32, records: i32) -> i32 {
+    match sequence.checked_add(records) {
+        Some(next) => next,
+        None => records - (i32::MAX - sequence) - 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_wire::{BatchBuilder, Compression};
+
+    use super::*;
+
+    const IDENTITY: Identity = Identity { producer_id: 7, epoch: 0 };
+
+    fn part(tag: u64, value_bytes: usize) -> Part {
+        let mut builder = BatchBuilder::new(Compression::None);
+        builder.push(0, None, Some(&vec![1; value_bytes]), std::iter::empty::<(&[u8], Option<&[u8]>)>());
+        Part { tag, batch: builder.build() }
+    }
+
+    fn queue(parts: impl IntoIterator<Item = Part>) -> PartitionQueue {
+        let mut queue = PartitionQueue::new(TopicPartition::new("t", 0));
+        for part in parts {
+            queue.push(part);
+        }
+        queue
+    }
+
+    fn tags(parts: &[Part]) -> Vec<u64> {
+        parts.iter().map(|part| part.tag).collect()
+    }
+
+    fn too_large() -> Refused {
+        Refused::new("too large", Some(ErrorCode::MESSAGE_TOO_LARGE))
+    }
+
+    const BIG: usize = 20_000;
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_runs_ahead_of_the_first_acknowledgement() {
+        let mut queue = queue([part(1, BIG), part(2, BIG)]);
+        assert!(queue.is_sendable());
+        queue.take(IDENTITY).unwrap();
+        assert!(!queue.is_sendable());
+        queue.succeeded();
+        assert!(queue.is_sendable());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_failed_goes_again_in_order_with_the_same_sequences() {
+        let mut queue = queue([part(0, BIG), part(1, BIG), part(2, BIG), part(3, BIG)]);
+        queue.take(IDENTITY).unwrap();
+        queue.succeeded();
+        let (first, second) = (queue.take(IDENTITY).unwrap(), queue.take(IDENTITY).unwrap());
+        let sequences = (first.sequence, second.sequence);
+        // the second answer may arrive first when both went to different leaders
+        queue.failed(second, None, Instant::now());
+        assert!(!queue.is_sendable() && queue.drained().is_none());
+        queue.failed(first, None, Instant::now());
+        assert!(queue.drained().is_none());
+        let (first, second, third) =
+            (queue.take(IDENTITY).unwrap(), queue.take(IDENTITY).unwrap(), queue.take(IDENTITY).unwrap());
+        assert_eq!((first.sequence, second.sequence), sequences);
+        assert_eq!((first.parts[0].tag, second.parts[0].tag, third.parts[0].tag), (1, 2, 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_gives_back_everything_behind_it_and_frees_its_sequence() {
+        let mut queue = queue([part(0, BIG), part(1, BIG), part(2, BIG), part(3, BIG)]);
+        queue.take(IDENTITY).unwrap();
+        queue.succeeded();
+        let (first, second) = (queue.take(IDENTITY).unwrap(), queue.take(IDENTITY).unwrap());
+        queue.refused(first, too_large(), Instant::now());
+        assert!(queue.drained().is_none(), "one is still on its way");
+        queue.failed(second, None, Instant::now());
+        let (refusal, parts) = queue.drained().unwrap();
+        assert!(refusal.is_too_large());
+        assert_eq!(tags(&parts), [1, 2, 3]);
+        queue.push(part(9, BIG));
+        assert_eq!(queue.take(IDENTITY).unwrap().sequence, Some(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn small_neighbours_are_merged_and_large_ones_are_not() {
+        let mut queue = queue([part(0, 10), part(1, 10), part(2, BIG), part(3, 10)]);
+        let merged = queue.take(IDENTITY).unwrap();
+        assert_eq!((tags(&merged.parts), merged.batch.record_count()), (vec![0, 1], 2));
+        queue.succeeded();
+        assert_eq!(tags(&queue.take(IDENTITY).unwrap().parts), [2]);
+        let last = queue.take(IDENTITY).unwrap();
+        assert_eq!((tags(&last.parts), last.sequence), (vec![3], Some(3)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn merging_is_undone_when_it_made_a_batch_too_large() {
+        let mut queue = queue((0..10).map(|tag| part(tag, 10_000)));
+        let merged = queue.take(IDENTITY).unwrap();
+        assert_eq!(merged.parts.len(), 10);
+        queue.refused(merged, too_large(), Instant::now());
+        assert!(queue.drained().is_none(), "nothing is given back: it was our own doing");
+        let smaller = queue.take(IDENTITY).unwrap();
+        assert_eq!((smaller.sequence, smaller.parts[0].tag), (Some(0), 0));
+        assert!(smaller.parts.len() < 10, "{} parts", smaller.parts.len());
+    }
+
+    #[test]
+    fn a_sequence_wraps_to_zero() {
+        assert_eq!(advance_sequence(0, 5), 5);
+        assert_eq!(advance_sequence(i32::MAX, 1), 0);
+        assert_eq!(advance_sequence(i32::MAX - 1, 3), 1);
+    }
+}
