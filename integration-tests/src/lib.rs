@@ -1,1 +1,33 @@
-//! integration-tests
+//! What the scenarios in `tests/` stand on: Kafkas to mirror between, the processes under test, and a client of their own.
+//!
+//! A scenario knows only what a user knows: a properties file, a process, its log, and Kafka's protocol. Its body is
+//! written once over [`Pair`] and runs twice, on [`EmbeddedKafka`] and on [`RealKafka`]: see [`scenarios!`].
+//!
+//! Everything here blocks: a scenario is a story told in order. Waiting is always for a condition with a deadline
+//! ([`wait_until`]), which is also the only place that reads a clock or sleeps.
+//!
+//! This crate does not use kafka-client. [`TestClient`] is a second opinion on it.
+
+pub mod client;
+mod compare;
+mod deadline;
+mod dist;
+mod embedded;
+mod heliograph;
+mod kafka;
+mod process;
+mod properties;
+mod real_kafka;
+mod target_dir;
+
+pub use client::{Isolation, TestClient, TestRecord, Topic, TransactionalProducer};
+pub use compare::{Comparison, assert_mirrored, compare, partitions_mirrored};
+pub use deadline::{Deadline, pause, wait_until};
+pub use dist::{KafkaDist, kafka_dist};
+pub use embedded::EmbeddedKafka;
+pub use heliograph::{Heliograph, JavaMirrorMaker, heliograph_binary};
+pub use kafka::{Backend, Kafka, Pair, run_scenario};
+pub use process::{Process, report};
+pub use properties::MirrorProperties;
+pub use real_kafka::RealKafka;
+pub use target_dir::target_dir;
