@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_protocol::messages::ApiKey;
-use kafka_wire::ErrorCode;
+use kafka_wire::{ErrorCode, TopicPartition};
 
 /// A failed call to a Kafka cluster.
 ///
@@ -166,6 +166,24 @@ pub enum Error {
         /// The broker's error code.
         #[source]
         source: ErrorCode,
+    },
+    /// Fetched bytes that are no record batches, or whose checksum is wrong.
+    #[error("{partition} cannot be read at offset {offset}: {reason}")]
+    Unreadable {
+        /// The partition.
+        partition: TopicPartition,
+        /// Where the bytes begin.
+        offset: i64,
+        /// What is wrong with them.
+        reason: Arc<str>,
+    },
+    /// There is nowhere to begin, and `auto.offset.reset=none` forbids to choose.
+    #[error("{partition} has no usable offset (wanted: {wanted:?}) and auto.offset.reset is none")]
+    NoOffset {
+        /// The partition.
+        partition: TopicPartition,
+        /// The offset that is not there, if one was wanted.
+        wanted: Option<i64>,
     },
     /// Retries did not help in time.
     #[error("{what} did not succeed within {} ms (default.api.timeout.ms)", timeout.as_millis())]

@@ -4,18 +4,23 @@
 //! Only [`dial`] opens sockets; [`connection`] is one broker, [`client`] a cluster, and everything else asks these two.
 //! Start reading at [`Client`].
 
+pub mod admin;
 pub mod client;
+mod clock;
 pub mod config;
 pub mod connection;
+pub mod consumer;
 pub mod dial;
 pub mod error;
 pub mod metadata;
 pub mod metrics;
 mod pool;
+pub mod producer;
 pub mod retry;
 
+pub use admin::Admin;
 pub use client::Client;
-pub use config::ClientConfig;
+pub use config::{ClientConfig, ConsumerConfig, ProducerConfig};
 pub use connection::{Connection, Reply, RequestFrame};
 pub use dial::Dialer;
 pub use error::Error;

@@ -62,6 +62,10 @@ pub fn is_retriable(error: &Error) -> bool {
         Error::Refused { source, .. } => source.is_retriable(),
         // Wrong port, wrong listener or wrong version: only a person can mend it.
         Error::NotKafka { .. } | Error::UnsupportedVersion { .. } => false,
+        // A bad batch stays bad on the broker's disk, but bytes that were damaged on their way come intact next time.
+        Error::Unreadable { .. } => true,
+        // Only a person, or another policy, can say where to begin.
+        Error::NoOffset { .. } => false,
         // The same bytes would come, or go, again.
         Error::FrameTooLarge { .. } | Error::Malformed { .. } | Error::Encode { .. } => false,
         // It was retried as long as it was allowed to.
@@ -123,13 +127,18 @@ impl Retry {
 
     /// Takes note of a failed attempt: waits and returns when another may follow, or gives the error to report.
     pub async fn pause_or_fail(&mut self, what: &str, error: Error) -> Result<(), Error> {
-        if !is_retriable(&error) {
-            return Err(error);
+        match is_retriable(&error) {
+            true => self.pause(what, &error).await,
+            false => Err(error),
         }
+    }
+
+    /// Waits before another attempt after `error`, whatever it is, or gives the error to report when the time is up.
+    pub async fn pause(&mut self, what: &str, error: &Error) -> Result<(), Error> {
         let wait = self.backoff.after(self.failures);
         self.failures = self.failures.saturating_add(1);
         if wait >= self.remaining() {
-            return Err(self.timed_out(what, Some(error)));
+            return Err(self.timed_out(what, Some(error.clone())));
         }
         tracing::debug!(what, error = error.chain(), ?wait, "trying again");
         tokio::time::sleep(wait).await;
@@ -154,7 +163,8 @@ impl Retry {
         }
     }
 
-    fn timed_out(&self, what: &str, last: Option<Error>) -> Error {
+    /// The error that says that time is up.
+    pub fn timed_out(&self, what: &str, last: Option<Error>) -> Error {
         Error::Timeout {
             what: what.into(),
             timeout: self.timeout,

@@ -147,6 +147,20 @@ impl Connection {
         }
     }
 
+    /// Fails unless the broker takes at least version `min` of a request.
+    pub fn require<R: Request>(&self, min: i16) -> Result<(), Error> {
+        match self.version::<R>() {
+            Ok(version) if version >= min => Ok(()),
+            Err(error) => Err(error),
+            Ok(version) => Err(Error::UnsupportedVersion {
+                broker: self.inner.shared.broker.clone(),
+                api: api_key::<R>(),
+                offered: format!("up to {version}").into(),
+                wanted: format!("{min} or later").into(),
+            }),
+        }
+    }
+
     /// What the broker offers.
     pub fn api_versions(&self) -> &ApiVersions {
         &self.inner.versions
