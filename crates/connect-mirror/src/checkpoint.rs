@@ -1,0 +1,4 @@
+//! `MirrorCheckpointConnector`: translates the positions of consumer groups.
+
+pub mod assignment;
+pub mod config;
