@@ -616,8 +616,10 @@ impl Producer {
         self.identity = match result {
             Ok(identity) => IdentityState::Known(identity),
             Err(error) => {
-                tracing::debug!(error = %error.chain(), "cannot get a producer id");
                 let attempts = attempts + 1;
+                if attempts.is_power_of_two() {
+                    tracing::warn!(attempts, error = %error.chain(), "no producer id from the target; trying on");
+                }
                 IdentityState::Missing { not_before: Some(Instant::now() + self.backoff(attempts)), attempts }
             }
         };
@@ -657,7 +659,11 @@ async fn sleep_until(deadline: Option<Instant>) {
 }
 
 async fn init_producer_id(client: &Client) -> Result<Identity, Error> {
-    let request = InitProducerIdRequest::default().with_transaction_timeout_ms(i32::MAX);
+    let request = InitProducerIdRequest::default()
+        .with_transactional_id(None)
+        .with_transaction_timeout_ms(i32::MAX)
+        .with_producer_id((-1).into())
+        .with_producer_epoch(-1);
     let response = client.call_any(request).await?;
     ErrorCode::check(response.error_code).map_err(|code| Error::refused("InitProducerId", code, None))?;
     Ok(Identity { producer_id: response.producer_id.0, epoch: response.producer_epoch })
