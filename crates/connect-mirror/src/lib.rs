@@ -3,19 +3,32 @@
 //!
 //! They know the contract of `connect-api` and a Kafka client; nothing of workers, herders or HTTP.
 
+pub mod alter_offsets;
+mod background;
+pub mod checkpoint;
+pub mod client_props;
 mod clock;
 pub mod config_property_filter;
+pub mod connector_config;
+mod environment;
 #[cfg(test)]
 mod golden_filters;
+#[cfg(test)]
+mod golden_tables;
 pub mod group_filter;
+pub mod heartbeat;
+mod internal_topic;
 pub mod java_pattern;
 mod metrics;
 mod name_filter;
+mod offset_sync_producer;
 mod offset_sync_writer;
 pub mod records;
 pub mod replication_policy;
+mod scheduler;
 pub mod source;
 pub mod topic_filter;
 
 pub use clock::Clock;
+pub use environment::MirrorEnvironment;
 pub use metrics::{MetricKey, MirrorMetrics, PartitionMetrics, PartitionSnapshot, Stats};

@@ -1,7 +1,19 @@
 //! `MirrorSourceConnector`: finds the topics of the source and keeps their remote topics, and its tasks, which copy the
 //! records.
 
+pub mod acl_sync;
+pub mod assignment;
 mod carry;
+pub mod config;
+pub mod config_sync;
+mod connector;
+mod copier;
+mod discovery;
+mod flow;
 mod partition;
+mod remote_topics;
+mod task;
 pub mod topic_rules;
 mod topics;
+
+pub use connector::{MirrorSourceConnector, SOURCE_TASK_CLASS};

@@ -1,0 +1,85 @@
+//! The compacted one-partition topics that the connectors keep for themselves: `heartbeats` and the offset syncs.
+
+use std::sync::Arc;
+
+use connect_api::ConnectError;
+use kafka_client::{Admin, admin::NewTopic};
+use kafka_wire::ErrorCode;
+
+/// A topic that is to exist, how it is to be made, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct InternalTopic {
+    pub(crate) admin: Admin,
+    pub(crate) name: String,
+    pub(crate) replication_factor: i16,
+    /// The setting that says so, for the person who has to change it.
+    pub(crate) replication_factor_key: &'static str,
+}
+
+impl InternalTopic {
+    /// Creates the topic if it is missing. Who may not create topics is taken to have them made (KAFKA-15465).
+    pub(crate) async fn create(&self) -> Result<(), ConnectError> {
+        let compact = [("cleanup.policy".to_owned(), "compact".to_owned())];
+        let topic = NewTopic::new(self.name.as_str(), 1, self.replication_factor).with_configs(compact.into());
+        let results = self
+            .admin
+            .create_topics(vec![topic])
+            .await
+            .map_err(|error| self.failed(error))?;
+        let Some((_, Err(error))) = results.into_iter().next() else {
+            tracing::info!(topic = self.name, "created internal topic");
+            return Ok(());
+        };
+        match error.code() {
+            Some(ErrorCode::TOPIC_ALREADY_EXISTS) => self.check_compaction().await,
+            Some(
+                ErrorCode::UNSUPPORTED_VERSION
+                | ErrorCode::TOPIC_AUTHORIZATION_FAILED
+                | ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
+            ) => {
+                tracing::debug!(
+                    topic = self.name,
+                    error = error.chain(),
+                    "internal topic is taken to exist"
+                );
+                Ok(())
+            }
+            Some(ErrorCode::INVALID_REPLICATION_FACTOR) => {
+                let advice = format!(
+                    "internal topic {} cannot be created with replication factor {}: set {} to at most the number of brokers",
+                    self.name, self.replication_factor, self.replication_factor_key
+                );
+                Err(ConnectError::caused_by(advice, error))
+            }
+            _ => Err(self.failed(error)),
+        }
+    }
+
+    /// An existing topic that is not compacted grows for ever, or forgets what it is for.
+    async fn check_compaction(&self) -> Result<(), ConnectError> {
+        let name: Arc<str> = self.name.as_str().into();
+        // Who may not look is not told.
+        let Ok(mut described) = self.admin.describe_topic_configs(std::slice::from_ref(&name)).await else {
+            return Ok(());
+        };
+        let Some(Ok(entries)) = described.remove(&name) else {
+            return Ok(());
+        };
+        let policy = entries
+            .iter()
+            .find(|entry| entry.name == "cleanup.policy")
+            .and_then(|entry| entry.value.as_deref());
+        if policy.is_some_and(|policy| !policy.contains("compact")) {
+            tracing::warn!(
+                topic = self.name,
+                policy,
+                "internal topic is not compacted; set its cleanup.policy to compact, or it may lose what is older than its retention"
+            );
+        }
+        Ok(())
+    }
+
+    fn failed(&self, error: kafka_client::Error) -> ConnectError {
+        ConnectError::caused_by(format!("internal topic {} cannot be created", self.name), error)
+    }
+}

@@ -1,0 +1,215 @@
+//! Writes offset syncs to their topic, beside the data and never in its way.
+//!
+//! A child with its own producer and its own small queue; it ends when its task does. While the topic cannot be written the newest sync of each
+//! partition is kept and tried again (Kafka loses a sync whose send fails).
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use kafka_client::{Client, ProducerConfig, producer::Producer};
+use kafka_wire::{BatchBuilder, Compression, Headers, OutgoingBatch, Record, TopicPartition};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+
+use crate::{
+    clock::Clock,
+    offset_sync_writer::Point,
+    records::{EncodeError, OffsetSync},
+};
+
+/// Syncs that may wait here; Kafka allows as many to be on their way. Further ones stay with the writer, which keeps
+/// the newest of each partition.
+const QUEUED_SYNCS: usize = 10;
+
+const RETRY_BACKOFF: Duration = Duration::from_secs(1);
+const RETRY_BACKOFF_MAX: Duration = Duration::from_secs(30);
+
+/// How long a stopping task waits for the last syncs.
+const LAST_SYNCS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Hands syncs to the child that writes them.
+#[derive(Debug)]
+pub(crate) struct OffsetSyncProducer {
+    queue: mpsc::Sender<(usize, Point)>,
+    child: JoinSet<()>,
+}
+
+impl OffsetSyncProducer {
+    /// Starts the child. `sources` names the partitions by the numbers under which syncs are handed in.
+    pub(crate) fn start(
+        client: Client,
+        config: ProducerConfig,
+        topic: &str,
+        sources: Vec<TopicPartition>,
+        clock: Clock,
+    ) -> Self {
+        let (queue, requests) = mpsc::channel(QUEUED_SYNCS);
+        let writer = Writer {
+            producer: Producer::new(client, config),
+            target: TopicPartition::new(topic, 0),
+            sources: sources.into(),
+            clock,
+            requests,
+            waiting: Vec::new(),
+            on_its_way: None,
+            attempts: 0,
+            not_before: None,
+            next_tag: 0,
+        };
+        let mut child = JoinSet::new();
+        child.spawn(writer.run());
+        Self { queue, child }
+    }
+
+    /// Queues a sync if there is room.
+    pub(crate) fn try_send(&self, partition: usize, point: Point) -> bool {
+        self.queue.try_send((partition, point)).is_ok()
+    }
+
+    /// Waits until there is room for a sync. Cancel-safe.
+    pub(crate) async fn room(&self) {
+        match self.queue.reserve().await {
+            Ok(_room) => {}
+            Err(_gone) => std::future::pending().await,
+        }
+    }
+
+    /// Lets the child write `last` and what it has, and ends it.
+    pub(crate) async fn stop(self, last: Vec<(usize, Point)>) {
+        let Self { queue, mut child } = self;
+        let finish = async {
+            for sync in last {
+                if queue.send(sync).await.is_err() {
+                    break;
+                }
+            }
+            drop(queue);
+            child.join_next().await;
+        };
+        if tokio::time::timeout(LAST_SYNCS_TIMEOUT, finish).await.is_err() {
+            child.shutdown().await;
+        }
+    }
+}
+
+/// The child.
+struct Writer {
+    producer: Producer,
+    target: TopicPartition,
+    sources: Arc<[TopicPartition]>,
+    clock: Clock,
+    requests: mpsc::Receiver<(usize, Point)>,
+    waiting: Vec<(usize, Point)>,
+    on_its_way: Option<Vec<(usize, Point)>>,
+    /// Sends that failed in a row.
+    attempts: u32,
+    not_before: Option<Instant>,
+    next_tag: u64,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        let mut is_open = true;
+        loop {
+            self.send_waiting();
+            let nothing_left = self.waiting.is_empty() && self.on_its_way.is_none();
+            if !is_open && nothing_left {
+                return;
+            }
+            let is_failing = self.attempts > 0;
+            let has_room = is_failing || self.waiting.len() < QUEUED_SYNCS;
+            tokio::select! {
+                request = self.requests.recv(), if is_open && has_room => match request {
+                    Some(sync) => self.take(sync),
+                    None => is_open = false,
+                },
+                outcomes = self.producer.outcomes(), if self.on_its_way.is_some() => {
+                    for outcome in outcomes {
+                        self.finished(outcome.result.map(|_| ()).map_err(|refused| refused.to_string()));
+                    }
+                }
+                () = sleep_until(self.not_before), if self.on_its_way.is_none() && !self.waiting.is_empty() => {}
+            }
+        }
+    }
+
+    fn take(&mut self, sync: (usize, Point)) {
+        self.waiting.push(sync);
+        if self.attempts > 0 {
+            self.waiting = newest_of_each(std::mem::take(&mut self.waiting));
+        }
+    }
+
+    fn send_waiting(&mut self) {
+        let may_send = self.not_before.is_none_or(|at| at <= Instant::now());
+        if self.waiting.is_empty() || self.on_its_way.is_some() || !may_send {
+            return;
+        }
+        let syncs = std::mem::take(&mut self.waiting);
+        match self.batch(&syncs) {
+            Ok(batch) => {
+                self.producer.send(self.next_tag, self.target.clone(), batch);
+                self.next_tag += 1;
+                self.on_its_way = Some(syncs);
+            }
+            Err(error) => tracing::error!(topic = %self.target.topic, %error, "offset syncs cannot be encoded"),
+        }
+    }
+
+    fn batch(&self, syncs: &[(usize, Point)]) -> Result<OutgoingBatch, EncodeError> {
+        let mut batch = BatchBuilder::new(Compression::None);
+        for (partition, point) in syncs {
+            let sync = OffsetSync {
+                topic_partition: self.sources[*partition].clone(),
+                upstream_offset: point.upstream,
+                downstream_offset: point.downstream,
+            };
+            batch.push_record(&Record {
+                offset: 0,
+                timestamp: self.clock.now_ms(),
+                key: Some(&sync.key()?),
+                value: Some(&sync.value()),
+                headers: Headers::default(),
+            });
+        }
+        Ok(batch.build())
+    }
+
+    fn finished(&mut self, result: Result<(), String>) {
+        let syncs = self.on_its_way.take().unwrap_or_default();
+        match result {
+            Ok(()) => {
+                if self.attempts > 0 {
+                    tracing::info!(topic = %self.target.topic, "offset syncs are written again");
+                }
+                self.attempts = 0;
+                self.not_before = None;
+            }
+            Err(reason) => {
+                let delay = RETRY_BACKOFF
+                    .saturating_mul(1 << self.attempts.min(16))
+                    .min(RETRY_BACKOFF_MAX);
+                self.attempts = self.attempts.saturating_add(1);
+                self.not_before = Some(Instant::now() + delay);
+                if self.attempts.is_power_of_two() {
+                    tracing::warn!(
+                        topic = %self.target.topic, reason, attempts = self.attempts, retry_in = ?delay,
+                        "offset syncs cannot be written; the newest of each partition are kept, data flows on"
+                    );
+                }
+                let waiting = std::mem::take(&mut self.waiting);
+                self.waiting = newest_of_each(syncs.into_iter().chain(waiting).collect());
+            }
+        }
+    }
+}
+
+fn newest_of_each(syncs: Vec<(usize, Point)>) -> Vec<(usize, Point)> {
+    let newest: BTreeMap<usize, Point> = syncs.into_iter().collect();
+    newest.into_iter().collect()
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

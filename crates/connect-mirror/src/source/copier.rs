@@ -1,0 +1,459 @@
+//! The loop body of a task: fetched batches become source batches, outcomes become offsets, syncs and metrics.
+//!
+//! Everything that is half done lives in the struct, so that [`Copier::poll`] may be dropped at any await.
+
+use std::collections::{HashMap, VecDeque};
+
+use connect_api::{BatchOutcome, ConnectError, Refusal, SourceBatch, SourceOffset};
+use kafka_client::consumer::{Consumer, ConsumerEvent, Fetched};
+use kafka_wire::{Compression, Entry, TopicPartition};
+use tokio::{task::JoinHandle, time::Instant};
+
+use super::{
+    carry::{self, Carried, CarryRules, Unreadable},
+    partition::{Held, Partition, what_to_change},
+};
+use crate::{
+    clock::Clock,
+    offset_sync_producer::OffsetSyncProducer,
+    offset_sync_writer::{OffsetSyncWriter, Run},
+};
+
+/// Bytes that a task may have on their way to the target. It bounds the memory of a task, not its speed: four produce
+/// requests of the largest size, which is more than a broker a network away needs to stay busy.
+const TASK_BUDGET_BYTES: usize = 16 * 1024 * 1024;
+
+/// A partition may always have this much on its way. Beyond it, and beyond its even share of the budget, it pauses, so
+/// that one slow leader does not take the memory of all.
+const PARTITION_CREDIT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Offset syncs of a task: what is to be sent, and who sends it.
+pub(crate) struct OffsetSyncs {
+    pub(crate) writer: OffsetSyncWriter,
+    pub(crate) producer: OffsetSyncProducer,
+}
+
+/// See the module.
+pub(crate) struct Copier {
+    task_id: String,
+    consumer: Consumer,
+    partitions: Vec<Partition>,
+    index: HashMap<TopicPartition, usize>,
+    compression: Option<Compression>,
+    clock: Clock,
+    syncs: Option<OffsetSyncs>,
+    /// Fetched and not yet carried, in the order of arrival.
+    fetched: VecDeque<Waiting>,
+    /// A batch that is being rebuilt outside the async threads; the first of `fetched` once it is done.
+    rebuilding: Option<Rebuilding>,
+    /// Ready to be returned by the next poll.
+    ready: Vec<SourceBatch>,
+    in_flight_bytes: usize,
+}
+
+struct Waiting {
+    partition: usize,
+    from: i64,
+    entry: Entry,
+}
+
+struct Rebuilding {
+    partition: usize,
+    job: JoinHandle<Result<Vec<Carried>, Unreadable>>,
+    /// The partition went back while this ran: the result is of no use.
+    is_stale: bool,
+}
+
+impl Copier {
+    pub(crate) fn new(
+        task_id: String,
+        consumer: Consumer,
+        partitions: Vec<Partition>,
+        compression: Option<Compression>,
+        clock: Clock,
+        syncs: Option<OffsetSyncs>,
+    ) -> Self {
+        let index = partitions
+            .iter()
+            .enumerate()
+            .map(|(at, partition)| (partition.source.clone(), at))
+            .collect();
+        Self {
+            task_id,
+            consumer,
+            partitions,
+            index,
+            compression,
+            clock,
+            syncs,
+            fetched: VecDeque::new(),
+            rebuilding: None,
+            ready: Vec::new(),
+            in_flight_bytes: 0,
+        }
+    }
+
+    /// The next batches, as long as it takes. Cancel-safe.
+    pub(crate) async fn poll(&mut self) -> Result<Vec<SourceBatch>, ConnectError> {
+        loop {
+            self.carry_fetched().await?;
+            if !self.ready.is_empty() {
+                return Ok(std::mem::take(&mut self.ready));
+            }
+            self.set_pauses(Instant::now());
+            let next_release = self.partitions.iter().filter_map(Partition::resumes_at).min();
+            let has_room = self.in_flight_bytes < TASK_BUDGET_BYTES;
+            let polled = tokio::select! {
+                polled = self.consumer.poll(), if has_room => polled,
+                () = sleep_until(next_release) => continue,
+                () = room_for_sync(self.syncs.as_ref()) => {
+                    self.send_pending_syncs();
+                    continue;
+                }
+            };
+            for event in polled.events {
+                self.on_event(event);
+            }
+            for fetched in polled.fetched {
+                self.on_fetched(fetched);
+            }
+        }
+    }
+
+    /// Notes what became of batches.
+    pub(crate) fn acked(&mut self, outcomes: Vec<BatchOutcome>) {
+        let now = Instant::now();
+        let now_ms = self.clock.now_ms();
+        for outcome in outcomes {
+            let (at, sequence) = split_tag(outcome.tag);
+            let Some(sent) = self
+                .partitions
+                .get_mut(at)
+                .and_then(|partition| partition.take(sequence))
+            else {
+                continue;
+            };
+            self.in_flight_bytes -= sent.cost_bytes();
+            match outcome.result {
+                Ok(base) => {
+                    let partition = &mut self.partitions[at];
+                    let next = partition.oldest_in_flight().unwrap_or(sent.upstream.last_offset() + 1);
+                    partition.metrics.acknowledged(
+                        now_ms,
+                        sent.records,
+                        sent.oldest_timestamp,
+                        sent.newest_timestamp,
+                        next,
+                    );
+                    if partition.written() {
+                        partition.metrics.held_back(None);
+                        tracing::info!(task = self.task_id, partition = %partition.source, "partition flows again");
+                    }
+                    if let (Some(base), Some(syncs)) = (base, &mut self.syncs) {
+                        syncs.acknowledged(at, sent.upstream.iter(), base);
+                    }
+                }
+                Err(refusal) => {
+                    let held = self.partitions[at].refused(&sent, &refusal, now);
+                    self.hold(at, held, &refusal);
+                }
+            }
+        }
+    }
+
+    /// Once source offsets are stored: quiet partitions get their sync too.
+    pub(crate) fn commit(&mut self) {
+        if let Some(syncs) = &mut self.syncs {
+            syncs.writer.promote_delayed();
+        }
+        self.send_pending_syncs();
+    }
+
+    /// Ends the task.
+    pub(crate) async fn stop(mut self) {
+        if let Some(OffsetSyncs { mut writer, producer }) = self.syncs.take() {
+            let mut last = Vec::new();
+            writer.send_pending(|partition, point| {
+                last.push((partition, point));
+                true
+            });
+            producer.stop(last).await;
+        }
+    }
+
+    /// Carries what was fetched, in order, until a batch has to be waited for.
+    async fn carry_fetched(&mut self) -> Result<(), ConnectError> {
+        loop {
+            if let Some(rebuilding) = &mut self.rebuilding {
+                let result = (&mut rebuilding.job).await;
+                let Rebuilding {
+                    partition, is_stale, ..
+                } = self.rebuilding.take().expect("it was there");
+                let carried = result.map_err(|panic| ConnectError::caused_by("rebuilding a batch failed", panic))?;
+                if !is_stale {
+                    self.on_carried(partition, carried);
+                }
+            }
+            let Some(Waiting { partition, from, entry }) = self.fetched.pop_front() else {
+                return Ok(());
+            };
+            let rules = self.rules(partition);
+            if carry::is_heavy(&entry, from, &rules) {
+                let job = tokio::task::spawn_blocking(move || carry::carry(&entry, from, &rules));
+                self.rebuilding = Some(Rebuilding {
+                    partition,
+                    job,
+                    is_stale: false,
+                });
+            } else {
+                self.on_carried(partition, carry::carry(&entry, from, &rules));
+            }
+        }
+    }
+
+    fn rules(&self, at: usize) -> CarryRules {
+        let max_batch_bytes = self.partitions[at].max_batch_bytes;
+        CarryRules {
+            compression: self.compression,
+            max_batch_bytes,
+            clock: self.clock,
+        }
+    }
+
+    fn on_carried(&mut self, at: usize, carried: Result<Vec<Carried>, Unreadable>) {
+        match carried {
+            Ok(carried) => carried.into_iter().for_each(|carried| self.send(at, carried)),
+            Err(unreadable) => {
+                let held = self.partitions[at].unreadable(unreadable.offset, Instant::now());
+                self.hold_unreadable(at, held, &unreadable);
+            }
+        }
+    }
+
+    fn send(&mut self, at: usize, Carried { batch, upstream }: Carried) {
+        let partition = &mut self.partitions[at];
+        let timestamps = (batch.base_timestamp(), batch.max_timestamp());
+        let bytes = batch.size_bytes();
+        partition
+            .metrics
+            .polled(self.clock.now_ms(), bytes as u64, timestamps.0, timestamps.1);
+        let source_offset = SourceOffset(upstream.last_offset());
+        let (sequence, cost) = partition.send(
+            upstream,
+            u64::from(batch.record_count().unsigned_abs()),
+            bytes,
+            timestamps,
+        );
+        self.in_flight_bytes += cost;
+        self.ready.push(SourceBatch {
+            source_partition: partition.key.clone(),
+            source_offset,
+            target: partition.target.clone(),
+            batch,
+            tag: tag(at, sequence),
+        });
+    }
+
+    fn on_fetched(&mut self, fetched: Fetched) {
+        let Some(&at) = self.index.get(&fetched.partition) else {
+            return;
+        };
+        let partition = &mut self.partitions[at];
+        if partition.is_held() {
+            return;
+        }
+        let nothing_came = fetched.batches.is_empty();
+        let acknowledged_up_to = partition.oldest_in_flight().unwrap_or(if nothing_came {
+            fetched.next_offset
+        } else {
+            fetched.from
+        });
+        partition.metrics.fetched(fetched.high_watermark, acknowledged_up_to);
+        let mut from = fetched.from;
+        for entry in fetched.batches {
+            let next = entry.last_offset().saturating_add(1).max(from);
+            self.fetched.push_back(Waiting {
+                partition: at,
+                from,
+                entry,
+            });
+            from = next;
+        }
+    }
+
+    fn on_event(&mut self, event: ConsumerEvent) {
+        let task = &self.task_id;
+        match event {
+            ConsumerEvent::Gap { partition, from, to } => {
+                let lost = u64::try_from(to - from).unwrap_or(0);
+                if let Some(at) = self.index.get(&partition) {
+                    self.partitions[*at].metrics.lost(lost);
+                }
+                tracing::warn!(
+                    task, %partition, from, to, offsets_lost = lost,
+                    "the source removed records before they were mirrored (retention or deletion); going on behind the gap"
+                );
+            }
+            ConsumerEvent::Rewound { partition, from, to } => tracing::warn!(
+                task, %partition, wanted = from, to,
+                "the source's log ends before the stored position (truncated or recreated); going on as auto.offset.reset says"
+            ),
+            ConsumerEvent::Started { partition, to } => {
+                tracing::debug!(task, %partition, offset = to, "no stored offset; starting as auto.offset.reset says");
+            }
+            ConsumerEvent::Unavailable { partition, error } => tracing::warn!(
+                task, %partition, error = error_chain(&error),
+                "partition cannot be read from the source for now; trying again, others flow on"
+            ),
+            ConsumerEvent::Recovered { partition } => {
+                tracing::info!(task, %partition, "partition can be read from the source again");
+            }
+            ConsumerEvent::TopicRecreated { topic } => tracing::warn!(
+                task, %topic, "topic was deleted and created again at the source; its new records follow the old ones"
+            ),
+        }
+    }
+
+    fn hold(&mut self, at: usize, held: Held, refusal: &Refusal) {
+        let task = &self.task_id;
+        let partition = &self.partitions[at];
+        match held {
+            Held::Already => {}
+            Held::CutSmaller { from, max_batch_bytes } => {
+                tracing::info!(
+                    task, partition = %partition.source, target = %partition.target, offset = from, max_batch_bytes,
+                    "the target takes no batches this large; cutting them smaller"
+                );
+                self.go_back(at, from);
+            }
+            Held::Wait { from, delay, is_news } => {
+                let reason = &refusal.reason;
+                if is_news {
+                    tracing::warn!(
+                        task, partition = %partition.source, target = %partition.target, offset = from, reason,
+                        advice = what_to_change(refusal.code, &partition.target),
+                        attempts = partition.attempts(), retry_in = ?delay,
+                        "partition is held back, others flow on"
+                    );
+                }
+                partition.metrics.held_back(Some(reason));
+                self.go_back(at, from);
+            }
+        }
+    }
+
+    fn hold_unreadable(&mut self, at: usize, held: Held, unreadable: &Unreadable) {
+        let Held::Wait { from, delay, is_news } = held else {
+            return;
+        };
+        let partition = &self.partitions[at];
+        let reason = error_chain(unreadable);
+        if is_news {
+            tracing::error!(
+                task = self.task_id, partition = %partition.source, offset = from, reason,
+                advice = "the source's log is damaged there, or the network changed bytes: check the source broker's disk",
+                attempts = partition.attempts(), retry_in = ?delay,
+                "partition is held back, others flow on"
+            );
+        }
+        partition.metrics.held_back(Some(&reason));
+        self.go_back(at, from);
+    }
+
+    /// The partition will be read again from `offset`: what was read of it and not sent is dropped.
+    fn go_back(&mut self, at: usize, offset: i64) {
+        self.fetched.retain(|waiting| waiting.partition != at);
+        if let Some(rebuilding) = self.rebuilding.as_mut().filter(|rebuilding| rebuilding.partition == at) {
+            rebuilding.is_stale = true;
+        }
+        let partition = &mut self.partitions[at];
+        self.consumer.seek(&partition.source, offset);
+        self.consumer.pause(&partition.source);
+        partition.is_paused = true;
+    }
+
+    /// Pauses partitions that are held back or have used their credit, resumes the others.
+    fn set_pauses(&mut self, now: Instant) {
+        let credit = PARTITION_CREDIT_BYTES.max(TASK_BUDGET_BYTES / self.partitions.len().max(1));
+        for partition in &mut self.partitions {
+            partition.release(now);
+            // Half a credit between pause and resume, so that an answer on its way is not thrown away each time.
+            let allowed = if partition.is_paused { credit / 2 } else { credit };
+            let should_pause = partition.is_held() || partition.in_flight_bytes() >= allowed;
+            if should_pause && !partition.is_paused {
+                self.consumer.pause(&partition.source);
+            } else if !should_pause && partition.is_paused {
+                self.consumer.resume(&partition.source);
+            }
+            partition.is_paused = should_pause;
+        }
+    }
+
+    fn send_pending_syncs(&mut self) {
+        if let Some(OffsetSyncs { writer, producer }) = &mut self.syncs {
+            writer.send_pending(|partition, point| producer.try_send(partition, point));
+        }
+    }
+}
+
+impl std::fmt::Debug for Copier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Copier")
+            .field("task_id", &self.task_id)
+            .field("in_flight_bytes", &self.in_flight_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl OffsetSyncs {
+    /// The records of a batch were written from downstream offset `base` on, without holes.
+    fn acknowledged(&mut self, partition: usize, upstream: impl Iterator<Item = (i64, u32)>, base: i64) {
+        let Self { writer, producer } = self;
+        let mut downstream = base;
+        for (upstream, count) in upstream {
+            let run = Run {
+                upstream,
+                downstream,
+                count,
+            };
+            writer.acknowledged(partition, run, |partition, point| producer.try_send(partition, point));
+            downstream += i64::from(count);
+        }
+    }
+}
+
+/// A tag names a partition of the task and a batch of it.
+fn tag(partition: usize, sequence: u32) -> u64 {
+    (partition as u64) << 32 | u64::from(sequence)
+}
+
+fn split_tag(tag: u64) -> (usize, u32) {
+    ((tag >> 32) as usize, tag as u32)
+}
+
+/// Waits until a sync that has none finds room; for ever when none waits.
+async fn room_for_sync(syncs: Option<&OffsetSyncs>) {
+    match syncs {
+        Some(syncs) if syncs.writer.has_pending() => syncs.producer.room().await,
+        _ => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// `what: why: why`, for one line of the log.
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
+}

@@ -1,0 +1,163 @@
+//! `MirrorSourceTask`: reads its configuration and stored offsets, then leaves the copying to [`Copier`].
+
+use std::sync::Arc;
+
+use connect_api::{
+    BatchOutcome, BoxFuture, ConnectError, Props, SourceBatch, SourceOffset, SourcePartition, SourceTask, SourceValue,
+    TaskContext,
+};
+use kafka_client::consumer::{Consumer, StartPosition};
+use kafka_wire::TopicPartition;
+
+use super::{
+    config::MirrorSourceTaskConfig,
+    copier::{Copier, OffsetSyncs},
+    partition::Partition,
+};
+use crate::{
+    environment::MirrorEnvironment, metrics::MetricKey, offset_sync_producer::OffsetSyncProducer,
+    offset_sync_writer::OffsetSyncWriter,
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct MirrorSourceTask {
+    environment: MirrorEnvironment,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    copier: Copier,
+    metrics: Vec<MetricKey>,
+}
+
+impl MirrorSourceTask {
+    pub(super) fn new(environment: MirrorEnvironment) -> Self {
+        Self {
+            environment,
+            running: None,
+        }
+    }
+
+    fn begin(&self, props: &Props, context: &TaskContext) -> Result<Running, ConnectError> {
+        let config = MirrorSourceTaskConfig::parse(props)
+            .map_err(|errors| ConnectError::caused_by("configuration of the mirror task is not valid", errors))?;
+        let keys: Vec<SourcePartition> = config
+            .assigned
+            .iter()
+            .map(|partition| source_partition(&config.rules.source_alias, partition))
+            .collect();
+        let stored = context.offsets.offsets(&keys);
+        let positions = config.assigned.iter().cloned().zip(stored.iter().map(start_position));
+
+        let mut consumer = Consumer::new(
+            self.environment.client(&config.source_consumer),
+            config.consumer.clone(),
+        );
+        consumer.assign(positions.collect());
+        let syncs = self.offset_syncs(&config);
+        let mut metrics = Vec::new();
+        let mut partitions = Vec::new();
+        for (source, key) in config.assigned.iter().zip(keys) {
+            let remote = TopicPartition::new(config.rules.remote_topic(&source.topic), source.partition);
+            let metric = self.metric_key(&config, &context.task_id, &remote);
+            let registered = self.environment.metrics.register(metric.clone());
+            metrics.push(metric);
+            partitions.push(Partition::new(source.clone(), remote, Arc::new(key), registered));
+        }
+        tracing::info!(
+            task = context.task_id,
+            partitions = partitions.len(),
+            with_stored_offset = stored.iter().flatten().count(),
+            "mirroring"
+        );
+        let compression = config.compression.or(self.environment.compression);
+        let clock = self.environment.clock;
+        let copier = Copier::new(context.task_id.clone(), consumer, partitions, compression, clock, syncs);
+        Ok(Running { copier, metrics })
+    }
+
+    fn offset_syncs(&self, config: &MirrorSourceTaskConfig) -> Option<OffsetSyncs> {
+        let syncs = config.offset_syncs.as_ref()?;
+        let client = self.environment.client(&syncs.producer_client);
+        let writer = OffsetSyncWriter::new(config.assigned.len(), syncs.offset_lag_max);
+        let sources = config.assigned.clone();
+        let producer = OffsetSyncProducer::start(
+            client,
+            syncs.producer.clone(),
+            &syncs.topic,
+            sources,
+            self.environment.clock,
+        );
+        Some(OffsetSyncs { writer, producer })
+    }
+
+    fn metric_key(&self, config: &MirrorSourceTaskConfig, task_id: &str, remote: &TopicPartition) -> MetricKey {
+        MetricKey {
+            source: config.rules.source_alias.as_str().into(),
+            target: config.rules.target_alias.as_str().into(),
+            task_id: task_id.into(),
+            remote: remote.clone(),
+        }
+    }
+}
+
+/// The name under which Connect stores the offset of a partition; members in the order in which Java writes them.
+pub(super) fn source_partition(source_alias: &str, partition: &TopicPartition) -> SourcePartition {
+    SourcePartition(vec![
+        ("cluster", SourceValue::String(source_alias.into())),
+        ("partition", SourceValue::Int(i64::from(partition.partition))),
+        ("topic", SourceValue::String(partition.topic.clone())),
+    ])
+}
+
+/// What is stored is the last record that was copied.
+fn start_position(stored: &Option<SourceOffset>) -> StartPosition {
+    match stored {
+        Some(SourceOffset(last)) if *last >= 0 => StartPosition::Offset(last.saturating_add(1)),
+        _ => StartPosition::Reset,
+    }
+}
+
+impl SourceTask for MirrorSourceTask {
+    fn start(&mut self, props: Props, context: TaskContext) -> BoxFuture<'_, Result<(), ConnectError>> {
+        Box::pin(async move {
+            self.running = Some(self.begin(&props, &context)?);
+            Ok(())
+        })
+    }
+
+    fn poll(&mut self) -> BoxFuture<'_, Result<Vec<SourceBatch>, ConnectError>> {
+        Box::pin(async move {
+            match &mut self.running {
+                Some(running) => running.copier.poll().await,
+                None => Err(ConnectError::new("the mirror task was not started")),
+            }
+        })
+    }
+
+    fn acked(&mut self, outcomes: Vec<BatchOutcome>) {
+        if let Some(running) = &mut self.running {
+            running.copier.acked(outcomes);
+        }
+    }
+
+    fn commit(&mut self) -> BoxFuture<'_, Result<(), ConnectError>> {
+        if let Some(running) = &mut self.running {
+            running.copier.commit();
+        }
+        Box::pin(async { Ok(()) })
+    }
+
+    fn stop(mut self: Box<Self>) -> BoxFuture<'static, ()> {
+        let running = self.running.take();
+        Box::pin(async move {
+            let Some(Running { copier, metrics }) = running else {
+                return;
+            };
+            copier.stop().await;
+            metrics.iter().for_each(|key| self.environment.metrics.remove(key));
+        })
+    }
+}
