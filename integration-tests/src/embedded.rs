@@ -93,8 +93,11 @@ impl Drop for EmbeddedKafka {
 }
 
 async fn serve(ready: std_mpsc::SyncSender<String>, mut orders: mpsc::Receiver<Order>) {
-    // A port that stays free while the node is stopped, and topics only on request: as RealKafka has it.
-    let builder = Cluster::builder().port(free_port()).auto_create_topics(false);
+    // As RealKafka: a port that stays free while the node is stopped, topics only on request, nothing goes with age.
+    let builder = Cluster::builder()
+        .port(free_port())
+        .auto_create_topics(false)
+        .config("log.retention.ms", "-1");
     let cluster = builder.start().await.expect("the embedded Kafka starts");
     ready.send(cluster.bootstrap_servers()).expect("its maker waits");
     while let Some(order) = orders.recv().await {

@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         ("leader.imbalance.per.broker.percentage", "0"),
         ("log.segment.bytes", "50000000"),
         ("log.retention.bytes", RETENTION_BYTES),
+        ("log.retention.check.interval.ms", "5000"),
     ];
     let mut source = RealKafka::start(dist, "soak-source", 3, &properties);
     let mut target = RealKafka::start(dist, "soak-target", 3, &properties);

@@ -257,16 +257,18 @@ fn a_compacted_topic_with_holes(kafka: &mut Pair) {
         .config("delete.retention.ms", "600000");
     source.create_topic(topic);
     // A key that is written once, then keys that are written again and again, in batches that lose records inside.
+    // The broker closes a segment by the timestamps of its records.
+    let time = |step: u32| 1_700_000_000_000 + i64::from(step) * 1_000;
     for round in 0..40u32 {
         let lasting = TestRecord::new(format!("lasting-{round}"), format!("{round}"));
         let passing = (0..5).map(|key| TestRecord::new(format!("passing-{key}"), format!("{key} in {round}")));
-        let batch: Vec<TestRecord> = passing
+        let batch = passing
             .clone()
             .take(2)
             .chain([lasting])
             .chain(passing.skip(2))
-            .collect();
-        source.produce("compacted", 0, CODECS[round as usize % 5], &batch);
+            .map(|record| record.at(time(round)));
+        source.produce("compacted", 0, CODECS[round as usize % 5], &batch.collect::<Vec<_>>());
     }
     let written = source.records("compacted", 0).len();
     let mut tombstones = 0;

@@ -38,7 +38,7 @@ fn the_walk(kafka: &mut Pair) {
 
     // Topics with records, and an empty one.
     source.create_topics(&[
-        Topic::new("orders", 3).config("retention.ms", "123456789"),
+        Topic::new("orders", 3).config("retention.ms", "999999999999"),
         Topic::new("payments", 2),
     ]);
     source.create_topic(Topic::new("not-asked-for", 1));
@@ -48,7 +48,7 @@ fn the_walk(kafka: &mut Pair) {
     assert_mirrored(&mut source, &mut target, "orders", &copy("orders"), SOON);
     assert_mirrored(&mut source, &mut target, "payments", &copy("payments"), SOON);
     assert_eq!(target.partition_count(&copy("not-asked-for")), None);
-    assert_eq!(target.configs(&copy("orders"))["retention.ms"], "123456789");
+    assert_eq!(target.configs(&copy("orders"))["retention.ms"], "999999999999");
     for line in [
         "Starting connectors and tasks",
         "Replication flow started",
