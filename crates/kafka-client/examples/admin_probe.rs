@@ -28,7 +28,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     ]);
     let admin = Admin::new(Client::new(ClientConfig::parse(&props)?, Dialer::tcp()));
     match probe(&admin).await {
-        Ok(()) => Ok(println!("all went well; {:?}", admin.client().metrics())),
+        Ok(()) => {
+            println!("all went well; {:?}", admin.client().metrics());
+            Ok(())
+        }
         Err(error) => Err(error.chain().into()),
     }
 }

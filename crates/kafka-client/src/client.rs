@@ -1,5 +1,8 @@
 //! A client of one cluster: which broker to ask, over which connection.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -227,7 +230,11 @@ impl Client {
     }
 
     async fn request_metadata(&self, topics: &Topics) -> Result<MetadataResponse, Error> {
-        let response = self.request_metadata_once(topics).await?;
+        let response = match self.request_metadata_once(topics).await {
+            // A connection that looked alive was not; the next is another one.
+            Err(Error::Disconnected { .. } | Error::Closed { .. }) => self.request_metadata_once(topics).await?,
+            response => response?,
+        };
         match ErrorCode(response.error_code) {
             ErrorCode::NONE => Ok(response),
             ErrorCode::REBOOTSTRAP_REQUIRED if self.inner.config.metadata_recovery == MetadataRecovery::Rebootstrap => {

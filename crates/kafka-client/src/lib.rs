@@ -17,6 +17,8 @@ pub mod metrics;
 mod pool;
 pub mod producer;
 pub mod retry;
+#[cfg(test)]
+mod test_cluster;
 
 pub use admin::Admin;
 pub use client::Client;

@@ -8,10 +8,9 @@ use kafka_protocol::messages::describe_configs_response::{DescribeConfigsResourc
 use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::{DescribeConfigsRequest, IncrementalAlterConfigsRequest};
 
-use super::{Admin, PerItem, outcome, text};
+use super::{Admin, Asked, PerItem, outcome, text};
 use crate::connection::Connection;
 use crate::error::Error;
-use crate::metadata::Topics;
 use crate::pool::Role;
 
 /// How many resources one request is about: some 40 configs each, so that an answer stays below a few megabytes.
@@ -213,7 +212,7 @@ impl Admin {
                 Ok(response.results.iter().filter_map(read).collect())
             };
             described.extend(
-                self.settle("describing configs", Topics::Some(Vec::new()), chunk, attempt)
+                self.settle("describing configs", Asked::Anybody, chunk, attempt)
                     .await?,
             );
         }
@@ -250,7 +249,7 @@ impl Admin {
                 Ok(read.collect())
             };
             altered.extend(
-                self.settle("altering configs", Topics::Some(Vec::new()), chunk, attempt)
+                self.settle("altering configs", Asked::Controller, chunk, attempt)
                     .await?,
             );
         }

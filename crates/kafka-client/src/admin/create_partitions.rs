@@ -5,9 +5,8 @@ use std::sync::Arc;
 use kafka_protocol::messages::create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic};
 use kafka_protocol::messages::{BrokerId, CreatePartitionsRequest};
 
-use super::{Admin, PerItem, outcome, topic_name};
+use super::{Admin, Asked, PerItem, outcome, topic_name};
 use crate::error::Error;
-use crate::metadata::Topics;
 
 /// How many partitions a topic is to have from now on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +51,7 @@ impl Admin {
             });
             Ok(read.collect())
         };
-        self.settle("adding partitions", Topics::Some(Vec::new()), topics, attempt)
+        self.settle("adding partitions", Asked::Controller, topics, attempt)
             .await
     }
 }

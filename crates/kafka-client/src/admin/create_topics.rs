@@ -10,9 +10,8 @@ use kafka_protocol::messages::create_topics_response::CreatableTopicResult;
 use kafka_protocol::messages::{BrokerId, CreateTopicsRequest};
 use uuid::Uuid;
 
-use super::{Admin, PerItem, outcome, text, topic_name};
+use super::{Admin, Asked, PerItem, outcome, text, topic_name};
 use crate::error::Error;
-use crate::metadata::Topics;
 
 /// A topic to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,8 +102,7 @@ impl Admin {
             let response = self.client.call_controller(request).await?;
             Ok(response.topics.iter().map(read).collect())
         };
-        self.settle("creating topics", Topics::Some(Vec::new()), items, attempt)
-            .await
+        self.settle("creating topics", Asked::Controller, items, attempt).await
     }
 }
 

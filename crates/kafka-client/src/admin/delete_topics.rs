@@ -5,9 +5,8 @@ use std::sync::Arc;
 use kafka_protocol::messages::DeleteTopicsRequest;
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 
-use super::{Admin, PerItem, outcome, topic_name};
+use super::{Admin, Asked, PerItem, outcome, topic_name};
 use crate::error::Error;
-use crate::metadata::Topics;
 
 /// From this version on each topic is a structure that could also hold an id.
 const TOPICS_AS_STRUCTURES: i16 = 6;
@@ -38,7 +37,6 @@ impl Admin {
             });
             Ok(read.collect())
         };
-        self.settle("deleting topics", Topics::Some(Vec::new()), items, attempt)
-            .await
+        self.settle("deleting topics", Asked::Controller, items, attempt).await
     }
 }

@@ -11,9 +11,8 @@ use kafka_protocol::messages::{GroupId, OffsetCommitRequest, OffsetDeleteRequest
 use kafka_protocol::protocol::StrBytes;
 use kafka_wire::TopicPartition;
 
-use super::{Admin, PerItem, group_by_topic, outcome, text, topic_name};
+use super::{Admin, Asked, PerItem, group_by_topic, outcome, text, topic_name};
 use crate::error::Error;
-use crate::metadata::Topics;
 
 /// From this version on OffsetFetch is about several groups.
 const SEVERAL_GROUPS_SINCE: i16 = 8;
@@ -130,7 +129,7 @@ impl Admin {
         offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
     ) -> Result<PerItem<TopicPartition, ()>, Error> {
         let attempt = |items| self.commit_offsets_once(group_id, items);
-        self.settle("committing offsets", Topics::Some(Vec::new()), offsets, attempt)
+        self.settle("committing offsets", Asked::Coordinator, offsets, attempt)
             .await
     }
 
@@ -178,7 +177,7 @@ impl Admin {
     ) -> Result<PerItem<TopicPartition, ()>, Error> {
         let items = partitions.into_iter().map(|partition| (partition, ())).collect();
         let attempt = |items| self.delete_offsets_once(group_id, items);
-        self.settle("deleting offsets", Topics::Some(Vec::new()), items, attempt)
+        self.settle("deleting offsets", Asked::Coordinator, items, attempt)
             .await
     }
 

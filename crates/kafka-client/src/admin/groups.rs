@@ -10,7 +10,7 @@ use kafka_protocol::messages::{
 };
 use kafka_wire::ErrorCode;
 
-use super::{Admin, PerItem, outcome, text};
+use super::{Admin, Asked, PerItem, outcome, text};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::metadata::Topics;
@@ -98,7 +98,7 @@ impl Admin {
             });
             Ok(futures_util::future::join_all(described).await)
         };
-        self.settle("describing groups", Topics::Some(Vec::new()), items, attempt)
+        self.settle("describing groups", Asked::Coordinator, items, attempt)
             .await
     }
 
@@ -174,8 +174,7 @@ impl Admin {
             });
             Ok(futures_util::future::join_all(deleted).await)
         };
-        self.settle("deleting groups", Topics::Some(Vec::new()), items, attempt)
-            .await
+        self.settle("deleting groups", Asked::Coordinator, items, attempt).await
     }
 
     async fn delete_group(&self, group_id: &str) -> Result<(), Error> {

@@ -15,6 +15,8 @@ mod group_offsets;
 mod groups;
 mod list_offsets;
 mod offset_for_leader_epoch;
+#[cfg(test)]
+mod tests;
 mod topics;
 
 use std::collections::{HashMap, HashSet};
@@ -42,6 +44,48 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::metadata::Topics;
 use crate::retry::{Retry, is_retriable, needs_metadata};
+
+/// Who settles an item, and so which of its errors may pass (as in Kafka's `KafkaAdminClient` and its handlers).
+#[derive(Debug, Clone)]
+enum Asked {
+    /// Any broker: what it says of an item is final.
+    Anybody,
+    /// The controller, which may move.
+    Controller,
+    /// The leaders of partitions of these topics, which may move or be about to be elected.
+    Leaders(Vec<Arc<str>>),
+    /// The coordinator of a group, which may move or be about to load.
+    Coordinator,
+}
+
+impl Asked {
+    fn may_pass(&self, error: &Error) -> bool {
+        let Some(code) = error.code() else {
+            return is_retriable(error);
+        };
+        match self {
+            Self::Anybody => false,
+            // A topic that is not there, for one, is an answer and not a hiccup.
+            Self::Controller => matches!(code, ErrorCode::NOT_CONTROLLER | ErrorCode::THROTTLING_QUOTA_EXCEEDED),
+            // A topic that was just created is not known everywhere yet.
+            Self::Leaders(_) => is_retriable(error),
+            Self::Coordinator => matches!(
+                code,
+                ErrorCode::NOT_COORDINATOR
+                    | ErrorCode::COORDINATOR_NOT_AVAILABLE
+                    | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS
+            ),
+        }
+    }
+
+    /// What to refresh when the wrong broker was asked.
+    fn topics(&self) -> Topics {
+        match self {
+            Self::Leaders(topics) => Topics::Some(topics.clone()),
+            Self::Anybody | Self::Controller | Self::Coordinator => Topics::Some(Vec::new()),
+        }
+    }
+}
 
 /// Results for each thing that a call was about.
 pub type PerItem<K, T> = HashMap<K, Result<T, Error>>;
@@ -80,12 +124,12 @@ impl Admin {
         Retry::new(self.client.config()).run(what, attempt).await
     }
 
-    /// Runs `attempt` on the items until each is settled or the time is up. Metadata of `topics` is refreshed in between
-    /// when an error says that the wrong broker was asked.
+    /// Runs `attempt` on the items until each is settled or the time is up. Metadata is refreshed in between when an error
+    /// says that the wrong broker was asked.
     async fn settle<K, I, T, F, Fut>(
         &self,
         what: &str,
-        topics: Topics,
+        asked: Asked,
         items: Vec<(K, I)>,
         mut attempt: F,
     ) -> Result<PerItem<K, T>, Error>
@@ -109,7 +153,7 @@ impl Admin {
                 Err(error) => {
                     let stale = needs_metadata(&error);
                     retry.pause_or_fail(what, error).await?;
-                    self.refresh_if(stale, &topics).await;
+                    self.refresh_if(stale, asked.topics()).await;
                     continue;
                 }
             };
@@ -117,7 +161,7 @@ impl Admin {
             let mut done: HashSet<K> = HashSet::new();
             for (key, result) in results {
                 match result {
-                    Err(error) if is_retriable(&error) => {
+                    Err(error) if asked.may_pass(&error) => {
                         failed.insert(key, error);
                     }
                     result => {
@@ -133,24 +177,21 @@ impl Admin {
             // An item that the broker passed over is asked for again as well.
             let stale = failed.is_empty() || failed.values().any(needs_metadata);
             let unanswered = || Error::refused(what, ErrorCode::UNKNOWN_SERVER_ERROR, Some("the broker left it out"));
-            let example = failed.values().next().cloned();
-            let paused = match example {
-                Some(error) => retry.pause_or_fail(what, error).await,
-                None => retry.pause(what, &unanswered()).await,
-            };
+            let example = failed.values().next().cloned().unwrap_or_else(unanswered);
+            let paused = retry.pause(what, &example).await;
             if paused.is_err() {
                 for (key, _) in pending.drain(..) {
                     let error = failed.remove(&key).unwrap_or_else(unanswered);
                     settled.insert(key, Err(retry.timed_out(what, Some(error))));
                 }
             }
-            self.refresh_if(stale && !pending.is_empty(), &topics).await;
+            self.refresh_if(stale && !pending.is_empty(), asked.topics()).await;
         }
         Ok(settled)
     }
 
-    async fn refresh_if(&self, stale: bool, topics: &Topics) {
-        if stale && let Err(error) = self.client.refresh_metadata(topics.clone()).await {
+    async fn refresh_if(&self, stale: bool, topics: Topics) {
+        if stale && let Err(error) = self.client.refresh_metadata(topics).await {
             tracing::debug!(
                 error = error.chain(),
                 "metadata could not be refreshed; the next attempt will show"
@@ -191,7 +232,7 @@ impl Admin {
             results.extend(futures_util::future::join_all(asked).await.into_iter().flatten());
             Ok(results)
         };
-        self.settle(what, Topics::Some(topics.clone()), items, attempt).await
+        self.settle(what, Asked::Leaders(topics.clone()), items, attempt).await
     }
 
     #[allow(clippy::type_complexity, reason = "two collections of the same items")]
@@ -245,10 +286,13 @@ fn outcome<T>(code: i16, message: Option<&StrBytes>, what: impl FnOnce() -> Stri
     }
 }
 
+/// A topic with the numbers of its partitions and what belongs to them.
+type ByTopic<I> = (Arc<str>, Vec<(i32, I)>);
+
 /// Groups partitions by topic, in the order of first mention, as requests want them.
-fn group_by_topic<I>(items: Vec<(TopicPartition, I)>) -> Vec<(Arc<str>, Vec<(i32, I)>)> {
+fn group_by_topic<I>(items: Vec<(TopicPartition, I)>) -> Vec<ByTopic<I>> {
     let mut index: HashMap<Arc<str>, usize> = HashMap::new();
-    let mut groups: Vec<(Arc<str>, Vec<(i32, I)>)> = Vec::new();
+    let mut groups: Vec<ByTopic<I>> = Vec::new();
     for (TopicPartition { topic, partition }, item) in items {
         let at = *index.entry(topic.clone()).or_insert_with(|| {
             groups.push((topic, Vec::new()));
