@@ -1,11 +1,19 @@
 //! The three internal topics: what is in them byte for byte, and how they are read and written.
 
 pub mod config;
+mod error;
 mod json;
+mod kafka_based_log;
 pub mod offset;
 mod record;
 pub mod status;
+mod stores;
 #[cfg(test)]
 pub(crate) mod testdata;
+mod topic;
 
+pub use error::Error;
+pub use kafka_based_log::{KafkaBasedLog, LogLoop};
 pub use record::{KeyValue, LogRecord, LogState};
+pub use stores::{StoreLoops, Stores};
+pub use topic::{InternalTopic, TopicKind};

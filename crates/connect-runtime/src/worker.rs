@@ -1,7 +1,15 @@
 //! What runs connectors and tasks, one at a time: it is told what to do and reports what happened.
 
+mod connector;
+mod event;
+mod offset_commit;
+mod source_task;
 mod state;
 mod submitted_records;
 
+pub(crate) use connector::{CONNECTOR_STOP_TIMEOUT, ConnectorRequests, MaxTasks, WorkerConnector};
+pub(crate) use event::{ConnectorChange, WorkerEvent, WorkerEvents};
+pub(crate) use offset_commit::OffsetCommit;
+pub(crate) use source_task::{TaskEnd, WorkerSourceTask, sleep_until};
 pub use state::{ConnectorTaskId, State, TargetState};
-pub use submitted_records::{CommittableOffsets, SubmittedRecords};
+pub use submitted_records::{BatchInfo, CommittableOffsets, SubmittedRecords};

@@ -1,3 +1,5 @@
+//! The config topic: connectors, their tasks, and what users want of them.
+
 mod record;
 mod state;
 

@@ -1,3 +1,5 @@
+//! The offset topic: how far each source partition has been copied.
+
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! The status topic: what connectors and tasks do, and which topics they write to.
+
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};

@@ -41,3 +41,16 @@ pub(crate) fn replay(log: &str, state: &mut impl LogState) {
         state.apply(&log_record(offset as i64, &record));
     }
 }
+
+/// The records of a recorded log, each with the partition that it was found in.
+pub(crate) fn recorded_partitions(log: &str) -> Vec<(KeyValue, i32)> {
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines
+        .map(|record| {
+            (
+                key_value(&record).unwrap(),
+                record["partition"].as_i64().unwrap() as i32,
+            )
+        })
+        .collect()
+}

@@ -34,7 +34,18 @@ struct Submitted {
 #[derive(Debug)]
 struct InFlight {
     source_partition: Arc<SourcePartition>,
-    task_tag: u64,
+    batch: BatchInfo,
+}
+
+/// What the worker keeps of a batch while it is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchInfo {
+    /// The task's own name for it, which need not be unique.
+    pub task_tag: u64,
+    /// Its records.
+    pub record_count: u64,
+    /// Its bytes, as they are sent.
+    pub size_bytes: u64,
 }
 
 /// The offsets that may be stored, and how many records they stand for.
@@ -63,21 +74,19 @@ impl CommittableOffsets {
 }
 
 impl SubmittedRecords {
-    /// Remembers a batch on its way to the target. The answer names it from now on, in place of the task's own tag,
-    /// which need not be unique.
+    /// Remembers a batch on its way to the target. The answer names it from now on, in place of the task's tag.
     pub fn submit(
         &mut self,
         source_partition: Arc<SourcePartition>,
         source_offset: SourceOffset,
-        record_count: u64,
-        task_tag: u64,
+        batch: BatchInfo,
     ) -> u64 {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
         let submitted = Submitted {
             sequence,
             source_offset,
-            record_count,
+            record_count: batch.record_count,
             acknowledged: false,
         };
         self.queues
@@ -88,20 +97,20 @@ impl SubmittedRecords {
             sequence,
             InFlight {
                 source_partition,
-                task_tag,
+                batch,
             },
         );
         sequence
     }
 
-    /// The batch was written. Returns the task's tag; `None` for a sequence that is not in flight.
-    pub fn acknowledge(&mut self, sequence: u64) -> Option<u64> {
+    /// The batch was written. `None` if it is not in flight.
+    pub fn acknowledge(&mut self, sequence: u64) -> Option<BatchInfo> {
         let InFlight {
             source_partition,
-            task_tag,
+            batch,
         } = self.in_flight.remove(&sequence)?;
         let Some(queue) = self.queues.get_mut(&source_partition) else {
-            return Some(task_tag);
+            return Some(batch);
         };
         if let Ok(index) = queue.binary_search_by_key(&sequence, |submitted| submitted.sequence) {
             queue[index].acknowledged = true;
@@ -117,14 +126,15 @@ impl SubmittedRecords {
         if queue.is_empty() {
             self.queues.remove(&source_partition);
         }
-        Some(task_tag)
+        Some(batch)
     }
 
-    /// The batch was refused: it and everything behind it in its queue are forgotten. Returns the task's tag.
-    pub fn refuse(&mut self, sequence: u64) -> Option<u64> {
+    /// The batch was refused: it and everything behind it in its queue are forgotten. `None` if it is not
+    /// in flight.
+    pub fn refuse(&mut self, sequence: u64) -> Option<BatchInfo> {
         let InFlight {
             source_partition,
-            task_tag,
+            batch,
         } = self.in_flight.remove(&sequence)?;
         if let Some(queue) = self.queues.get_mut(&source_partition) {
             // Once a refused batch has left, the batches behind it have too: one that is refused after the task went
@@ -136,7 +146,7 @@ impl SubmittedRecords {
                 self.queues.remove(&source_partition);
             }
         }
-        Some(task_tag)
+        Some(batch)
     }
 
     /// Batches whose outcome is not known.
@@ -161,6 +171,14 @@ mod tests {
         Arc::new(SourcePartition(vec![("partition", SourceValue::Int(number))]))
     }
 
+    fn batch(task_tag: u64, record_count: u64) -> BatchInfo {
+        BatchInfo {
+            task_tag,
+            record_count,
+            size_bytes: 100,
+        }
+    }
+
     /// `check("s0 s1 a1 a0", &[(0, 1)])`: submit offsets 0 and 1 to partition 0, acknowledge both, expect offset 1.
     /// `S…` submits to partition 1; `r…` refuses; offsets double as tags.
     fn check(script: &str, expected: &[(i64, i64)]) {
@@ -172,11 +190,19 @@ mod tests {
             match action {
                 "s" | "S" => {
                     let number = i64::from(action == "S");
-                    let sequence = records.submit(partition(number), SourceOffset(offset), 1, offset as u64);
+                    let sequence = records.submit(partition(number), SourceOffset(offset), batch(offset as u64, 1));
                     sequences.insert(offset, sequence);
                 }
-                "a" => assert_eq!(records.acknowledge(sequences[&offset]), Some(offset as u64), "{script}"),
-                "r" => assert_eq!(records.refuse(sequences[&offset]), Some(offset as u64), "{script}"),
+                "a" => assert_eq!(
+                    records.acknowledge(sequences[&offset]),
+                    Some(batch(offset as u64, 1)),
+                    "{script}"
+                ),
+                "r" => assert_eq!(
+                    records.refuse(sequences[&offset]),
+                    Some(batch(offset as u64, 1)),
+                    "{script}"
+                ),
                 other => panic!("unknown step {other}"),
             }
         }
@@ -234,8 +260,8 @@ mod tests {
     fn an_unknown_sequence_changes_nothing() {
         let mut records = SubmittedRecords::default();
         assert_eq!(records.acknowledge(3), None);
-        let sequence = records.submit(partition(0), SourceOffset(7), 2, 99);
-        assert_eq!(records.acknowledge(sequence), Some(99));
+        let sequence = records.submit(partition(0), SourceOffset(7), batch(99, 2));
+        assert_eq!(records.acknowledge(sequence), Some(batch(99, 2)));
         assert_eq!(records.acknowledge(sequence), None);
         assert_eq!(records.refuse(sequence), None);
         let committable = records.take_committable();
@@ -312,7 +338,7 @@ mod tests {
                 match step {
                     Step::Submit(number) => {
                         let sequence =
-                            records.submit(partition(number), SourceOffset(offset as i64), 1, offset as u64);
+                            records.submit(partition(number), SourceOffset(offset as i64), batch(offset as u64, 1));
                         prop_assert_eq!(sequence as usize, model.0.len());
                         model.0.push((number, offset as i64, State::Waiting));
                         waiting.push(sequence);
@@ -320,7 +346,7 @@ mod tests {
                     Step::Acknowledge(index) if !waiting.is_empty() => {
                         let sequence = waiting.swap_remove(index.index(waiting.len()));
                         let entry = &mut model.0[sequence as usize];
-                        prop_assert_eq!(records.acknowledge(sequence), Some(entry.1 as u64));
+                        prop_assert_eq!(records.acknowledge(sequence), Some(batch(entry.1 as u64, 1)));
                         if entry.2 == State::Waiting {
                             entry.2 = State::Acknowledged;
                         }

@@ -1,0 +1,215 @@
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::request::{Reply, RequestError};
+use crate::{
+    storage::{
+        self, KafkaBasedLog, KeyValue,
+        config::{
+            ConfigState, RawConfig, commit_record, connector_record, connector_tombstone, target_state_record,
+            target_state_tombstone, task_record,
+        },
+    },
+    trouble::Trouble,
+    worker::{ConnectorTaskId, TargetState},
+};
+
+/// What one operation may take, as in Kafka's worker.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between attempts of writes that nobody waits for: first and longest wait.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(60));
+
+/// One change of the config topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ConfigChange {
+    PutConnector { name: String, config: RawConfig },
+    DeleteConnector { name: String },
+    PutTasks { name: String, tasks: Vec<RawConfig> },
+    SetTargetState { name: String, target: TargetState },
+}
+
+impl ConfigChange {
+    fn name(&self) -> &str {
+        match self {
+            Self::PutConnector { name, .. }
+            | Self::DeleteConnector { name }
+            | Self::PutTasks { name, .. }
+            | Self::SetTargetState { name, .. } => name,
+        }
+    }
+
+    /// Whether it would still change something.
+    fn is_news(&self, state: &ConfigState) -> bool {
+        let connector = state.connector(self.name());
+        match self {
+            Self::PutConnector { config, .. } => connector.and_then(|c| c.config()) != Some(config),
+            Self::PutTasks { tasks, .. } => connector.is_some_and(|c| c.needs_task_configs(tasks)),
+            Self::DeleteConnector { .. } => connector.is_some(),
+            Self::SetTargetState { target, .. } => connector.is_some_and(|c| c.target_state() != *target),
+        }
+    }
+
+    /// Writes it, in the order of Kafka's leader, and waits until it has been read back.
+    async fn write(self, log: KafkaBasedLog<ConfigState>) -> Result<(), storage::Error> {
+        match self {
+            Self::PutConnector { name, config } => log.write(vec![connector_record(&name, &config)]).await?,
+            Self::DeleteConnector { name } => {
+                log.write(vec![connector_tombstone(&name), target_state_tombstone(&name)])
+                    .await?;
+            }
+            Self::PutTasks { name, tasks } => {
+                log.read_to_end().await?;
+                let records: Vec<KeyValue> = (0..)
+                    .zip(&tasks)
+                    .map(|(number, config)| task_record(&ConnectorTaskId::new(name.as_str(), number), config))
+                    .collect();
+                log.write(records).await?;
+                log.read_to_end().await?;
+                log.write(vec![commit_record(
+                    &name,
+                    i32::try_from(tasks.len()).unwrap_or(i32::MAX),
+                )])
+                .await?;
+            }
+            Self::SetTargetState { name, target } => log.write(vec![target_state_record(&name, target)]).await?,
+        }
+        log.read_to_end().await
+    }
+}
+
+/// Changes of the config topic, one at a time and in order: it is the history of the cluster.
+#[derive(Debug)]
+pub(super) struct ConfigWrites {
+    queue: VecDeque<Queued>,
+    under_way: Option<Queued>,
+    retry_at: Option<Instant>,
+    trouble: Trouble,
+}
+
+#[derive(Debug)]
+struct Queued {
+    change: ConfigChange,
+    /// Who waits for it. Without anyone it is tried again for ever.
+    reply: Option<Reply<()>>,
+}
+
+impl ConfigWrites {
+    pub(super) fn new() -> Self {
+        Self {
+            queue: VecDeque::new(),
+            under_way: None,
+            retry_at: None,
+            trouble: Trouble::new(RETRY.0, RETRY.1),
+        }
+    }
+
+    /// Queues a change. One that nobody waits for replaces an older one of its kind.
+    pub(super) fn push(&mut self, change: ConfigChange, reply: Option<Reply<()>>) {
+        if reply.is_none() {
+            let same_kind = |other: &ConfigChange| {
+                std::mem::discriminant(other) == std::mem::discriminant(&change) && other.name() == change.name()
+            };
+            self.queue
+                .retain(|queued| queued.reply.is_some() || !same_kind(&queued.change));
+        }
+        self.queue.push_back(Queued { change, reply });
+    }
+
+    /// When to try again after a failure.
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
+    }
+
+    /// Begins the next write, unless one is under way or has just failed. What no longer changes anything is done.
+    pub(super) fn next(
+        &mut self,
+        log: &KafkaBasedLog<ConfigState>,
+    ) -> Option<impl Future<Output = Result<(), Arc<storage::Error>>> + Send + use<>> {
+        if self.under_way.is_some() || self.retry_at.is_some_and(|at| at > Instant::now()) {
+            return None;
+        }
+        self.retry_at = None;
+        while let Some(queued) = self.queue.pop_front() {
+            if !queued.change.is_news(&log.state()) {
+                answer(queued.reply, Ok(()));
+                continue;
+            }
+            let change = queued.change.clone();
+            self.under_way = Some(queued);
+            let log = log.clone();
+            return Some(async move {
+                let timeout = Err(storage::Error::Timeout { timeout: WRITE_TIMEOUT });
+                tokio::time::timeout(WRITE_TIMEOUT, change.write(log))
+                    .await
+                    .unwrap_or(timeout)
+                    .map_err(Arc::new)
+            });
+        }
+        None
+    }
+
+    /// Takes note of how the write under way went.
+    pub(super) fn finished(&mut self, result: Result<(), Arc<storage::Error>>) {
+        let Some(Queued { change, reply }) = self.under_way.take() else {
+            return;
+        };
+        match (result, reply) {
+            (Ok(()), reply) => {
+                self.trouble.worked();
+                info!(
+                    connector = change.name(),
+                    change = describe(&change),
+                    "configuration written"
+                );
+                answer(reply, Ok(()));
+            }
+            (Err(error), Some(reply)) => {
+                warn!(
+                    connector = change.name(),
+                    error = error.chain(),
+                    "configuration could not be written"
+                );
+                answer(Some(reply), Err(RequestError::Storage(error)));
+            }
+            (Err(error), None) => {
+                let failure = self.trouble.failed();
+                if failure.report {
+                    let attempts = failure.attempts;
+                    warn!(
+                        connector = change.name(),
+                        error = error.chain(),
+                        attempts,
+                        "configuration could not be written, trying again"
+                    );
+                }
+                self.retry_at = Some(Instant::now() + failure.wait);
+                self.queue.push_front(Queued { change, reply: None });
+            }
+        }
+    }
+
+    /// Nothing will be written any more.
+    pub(super) fn refuse_all(&mut self) {
+        for queued in self.under_way.take().into_iter().chain(self.queue.drain(..)) {
+            answer(queued.reply, Err(RequestError::ShuttingDown));
+        }
+    }
+}
+
+fn describe(change: &ConfigChange) -> &'static str {
+    match change {
+        ConfigChange::PutConnector { .. } => "connector config",
+        ConfigChange::DeleteConnector { .. } => "connector deleted",
+        ConfigChange::PutTasks { .. } => "task configs",
+        ConfigChange::SetTargetState { .. } => "target state",
+    }
+}
+
+fn answer(reply: Option<Reply<()>>, result: Result<(), RequestError>) {
+    if let Some(reply) = reply {
+        // A caller that has gone needs no answer.
+        let _ = reply.send(result);
+    }
+}

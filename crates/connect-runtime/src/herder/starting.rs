@@ -1,0 +1,225 @@
+//! How connectors and tasks come to run.
+
+use std::sync::Arc;
+
+use connect_api::{ConnectError, Props, SourceTask, TaskContext};
+use kafka_client::{
+    Client,
+    config::{ClientKind, ProducerConfig, without_effect},
+    producer::Producer,
+};
+use tracing::{Instrument, error, warn};
+
+use super::{
+    Herder, TaskVersion,
+    children::{Child, ChildLine, Exit},
+    plan::{WantedConnector, WantedTask},
+};
+use crate::{
+    clients,
+    metrics::TaskMetrics,
+    storage::{
+        config::{RawConfig, raw},
+        status::StatusKey,
+    },
+    worker::{ConnectorRequests, ConnectorTaskId, MaxTasks, OffsetCommit, State, WorkerConnector, WorkerSourceTask},
+};
+
+impl Herder {
+    pub(super) fn start_connector(&mut self, name: &Arc<str>, wanted: &WantedConnector) {
+        let requests = Arc::<ConnectorRequests>::default();
+        let run = self.next_run();
+        let (mut child, line) = Child::new(
+            run,
+            wanted.config.clone(),
+            requests.clone(),
+            wanted.target,
+            &self.cancel_children,
+        );
+        match self.build_connector(name, &wanted.config, requests, line) {
+            Ok((connector, cancel)) => {
+                let exit = Exit::Connector { key: name.clone(), run };
+                let running = async move {
+                    connector.run(cancel).await;
+                    exit
+                };
+                child.runs_as(self.child_set.spawn(running.in_current_span()));
+            }
+            Err(error) => {
+                let trace = error.chain();
+                error!(connector = &**name, error = trace, "connector failed");
+                child.fail(trace.clone());
+                self.put_status_safe(StatusKey::Connector(name.to_string()), State::Failed, Some(trace));
+            }
+        }
+        self.connectors.insert(name.clone(), child);
+    }
+
+    fn build_connector(
+        &self,
+        name: &Arc<str>,
+        config: &RawConfig,
+        requests: Arc<ConnectorRequests>,
+        line: ChildLine,
+    ) -> Result<(WorkerConnector, tokio_util::sync::CancellationToken), ConnectError> {
+        let props = self.plugins.resolve(raw::to_props(config))?;
+        let connector = self.plugins.connector(class(&props)?)?;
+        let worker = WorkerConnector {
+            name: name.clone(),
+            run: line.run,
+            connector,
+            max_tasks: max_tasks(&props)?,
+            props,
+            requests,
+            target_state: line.target,
+            events: self.events.clone(),
+        };
+        Ok((worker, line.cancel))
+    }
+
+    pub(super) fn start_task(&mut self, id: &ConnectorTaskId, wanted: &WantedTask) {
+        let Some(stores) = self.stores.clone() else { return };
+        let metrics = Arc::<TaskMetrics>::default();
+        let run = self.next_run();
+        let version = TaskVersion(wanted.generation);
+        let (mut child, line) = Child::new(run, version, metrics.clone(), wanted.target, &self.cancel_children);
+        match self.build_task(id, wanted) {
+            Ok((task, props, producer)) => {
+                let settings = &self.settings;
+                let (interval, timeout) = (settings.offset_flush_interval, settings.offset_flush_timeout);
+                // Half of what all of the end may take: what was acknowledged has to be stored in the other half.
+                let drain_timeout = timeout.min(settings.task_shutdown_graceful_timeout / 2);
+                let (id, events, clock) = (id.clone(), self.events.clone(), self.clock.clone());
+                let topic_tracking = settings.topic_tracking;
+                let running = async move {
+                    let read = tokio::select! {
+                        () = line.cancel.cancelled() => return Exit::Task { key: id, run, end: Ok(()) },
+                        read = stores.offsets.read_to_end() => read,
+                    };
+                    if let Err(error) = read {
+                        let error = ConnectError::caused_by("the stored offsets cannot be read", error);
+                        return Exit::Task {
+                            key: id,
+                            run,
+                            end: Err(error),
+                        };
+                    }
+                    let offsets = Arc::new(stores.offsets.state().reader(&id.connector));
+                    let context = TaskContext {
+                        task_id: id.to_string(),
+                        offsets,
+                        cancel: line.cancel.clone(),
+                        offset_flush_interval: interval,
+                    };
+                    let task = WorkerSourceTask {
+                        id: id.clone(),
+                        run,
+                        task,
+                        context: Some(context),
+                        producer,
+                        commit: OffsetCommit::new(id.clone(), stores.offsets.clone(), interval, timeout, clock),
+                        drain_timeout,
+                        topic_tracking,
+                        target_state: line.target,
+                        events,
+                        metrics,
+                    };
+                    let end = task.run(props, line.cancel).await;
+                    Exit::Task { key: id, run, end }
+                };
+                child.runs_as(self.child_set.spawn(running.in_current_span()));
+            }
+            Err(error) => {
+                let trace = error.chain();
+                error!(task = %id, error = trace, "task failed");
+                child.fail(trace.clone());
+                self.put_status_safe(StatusKey::Task(id.clone()), State::Failed, Some(trace));
+            }
+        }
+        self.tasks.insert(id.clone(), child);
+    }
+
+    fn build_task(
+        &self,
+        id: &ConnectorTaskId,
+        wanted: &WantedTask,
+    ) -> Result<(Box<dyn SourceTask>, Props, Producer), ConnectError> {
+        let connector = self.plugins.resolve(raw::to_props(&wanted.connector_config))?;
+        let props = self.plugins.resolve(raw::to_props(&wanted.config))?;
+        let task = self.plugins.connector(class(&connector)?)?.new_task();
+        let producer_props = clients::task_producer(&self.settings.props, &connector, id);
+        if id.task == 0 {
+            for key in without_effect(&producer_props, ClientKind::Producer) {
+                warn!(
+                    connector = &*id.connector,
+                    key, "a setting of the producer has no effect here"
+                );
+            }
+        }
+        let config = ProducerConfig::parse(&producer_props).map_err(|errors| {
+            ConnectError::caused_by(
+                format!("the settings of the producer of task {id} are not usable"),
+                errors,
+            )
+        })?;
+        let client = Client::new(config.client.clone(), self.dialer.clone());
+        Ok((task, props, Producer::new(client, config)))
+    }
+
+    fn next_run(&mut self) -> u64 {
+        self.next_run += 1;
+        self.next_run
+    }
+}
+
+fn class(props: &Props) -> Result<&str, ConnectError> {
+    let class = props
+        .get("connector.class")
+        .map(|class| class.trim())
+        .filter(|class| !class.is_empty());
+    class.ok_or_else(|| ConnectError::new("the connector's configuration has no connector.class"))
+}
+
+fn max_tasks(props: &Props) -> Result<MaxTasks, ConnectError> {
+    let max = match props.get("tasks.max").map(|text| text.trim().parse::<i32>()) {
+        None => 1,
+        Some(Ok(max)) if max >= 1 => max.unsigned_abs() as usize,
+        Some(_) => {
+            return Err(ConnectError::new(format!(
+                "tasks.max is {}, which is no positive number",
+                props["tasks.max"]
+            )));
+        }
+    };
+    let enforce = props
+        .get("tasks.max.enforce")
+        .is_none_or(|text| !text.trim().eq_ignore_ascii_case("false"));
+    Ok(MaxTasks { max, enforce })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_max_is_one_unless_said_otherwise() {
+        let check = |pairs: &[(&str, &str)], expected: Option<(usize, bool)>| {
+            let props = pairs
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect();
+            assert_eq!(
+                max_tasks(&props).ok().map(|limit| (limit.max, limit.enforce)),
+                expected,
+                "{pairs:?}"
+            );
+        };
+        check(&[], Some((1, true)));
+        check(
+            &[("tasks.max", " 4 "), ("tasks.max.enforce", "FALSE")],
+            Some((4, false)),
+        );
+        check(&[("tasks.max", "0")], None);
+        check(&[("tasks.max", "many")], None);
+    }
+}

@@ -1,0 +1,112 @@
+use std::{collections::VecDeque, time::Duration};
+
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::{
+    storage::{self, KafkaBasedLog, KeyValue, status::StatusState},
+    trouble::Trouble,
+};
+
+/// Beyond this many waiting records, only the last of each key is kept: the target has been away for long.
+const LONGEST_HISTORY: usize = 1000;
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// Records on their way to the status topic: written in order, in the background, for as long as it takes.
+#[derive(Debug)]
+pub(super) struct StatusWrites {
+    queue: VecDeque<KeyValue>,
+    under_way: Vec<KeyValue>,
+    retry_at: Option<Instant>,
+    trouble: Trouble,
+}
+
+impl StatusWrites {
+    pub(super) fn new() -> Self {
+        let trouble = Trouble::new(RETRY.0, RETRY.1);
+        Self {
+            queue: VecDeque::new(),
+            under_way: Vec::new(),
+            retry_at: None,
+            trouble,
+        }
+    }
+
+    pub(super) fn push(&mut self, record: KeyValue) {
+        if self.queue.len() >= LONGEST_HISTORY {
+            self.queue.retain(|queued| queued.key != record.key);
+        }
+        self.queue.push_back(record);
+    }
+
+    /// What the topic will say of `key` once everything is written, if anything is waiting: the tombstone is `None`.
+    pub(super) fn waiting(&self, key: &[u8]) -> Option<Option<&[u8]>> {
+        let last = self
+            .under_way
+            .iter()
+            .chain(&self.queue)
+            .rfind(|queued| queued.key == key);
+        last.map(|queued| queued.value.as_deref())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.under_way.is_empty()
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
+    }
+
+    /// Begins to write what is waiting, unless a write is under way or has just failed.
+    pub(super) fn next(
+        &mut self,
+        log: &KafkaBasedLog<StatusState>,
+    ) -> Option<impl Future<Output = Result<(), storage::Error>> + Send + use<>> {
+        let waits = self.retry_at.is_some_and(|at| at > Instant::now());
+        if !self.under_way.is_empty() || self.queue.is_empty() || waits {
+            return None;
+        }
+        self.retry_at = None;
+        self.under_way = self.queue.drain(..).collect();
+        let (log, records) = (log.clone(), self.under_way.clone());
+        Some(async move { log.write(records).await })
+    }
+
+    pub(super) fn finished(&mut self, result: Result<(), storage::Error>) {
+        let written = std::mem::take(&mut self.under_way);
+        let Err(error) = result else {
+            self.trouble.worked();
+            return;
+        };
+        let failure = self.trouble.failed();
+        if failure.report {
+            warn!(
+                error = error.chain(),
+                attempts = failure.attempts,
+                "statuses could not be written, trying again"
+            );
+        }
+        self.retry_at = Some(Instant::now() + failure.wait);
+        written
+            .into_iter()
+            .rev()
+            .for_each(|record| self.queue.push_front(record));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_outage_keeps_the_last_word_of_each_key() {
+        let mut writes = StatusWrites::new();
+        for n in 0..LONGEST_HISTORY * 3 {
+            writes.push(KeyValue::new(format!("key-{}", n % 10), n.to_string()));
+        }
+        assert!(writes.queue.len() <= LONGEST_HISTORY);
+        let last = (LONGEST_HISTORY * 3 - 1).to_string();
+        assert_eq!(writes.waiting(b"key-9"), Some(Some(last.as_bytes())));
+        assert_eq!(writes.waiting(b"nobody"), None);
+    }
+}

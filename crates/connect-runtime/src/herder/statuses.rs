@@ -1,0 +1,151 @@
+//! What is said about connectors and tasks, to the status topic and to those who ask.
+
+use connect_api::Props;
+
+use super::{ConnectorInfo, Herder, StatusInfo, children::Child};
+use crate::{
+    storage::{
+        KeyValue,
+        config::raw,
+        status::{Status, StatusKey, active_topic_record},
+    },
+    worker::{ConnectorTaskId, State},
+};
+
+/// Version of the plug-ins: the Kafka that the bundled connectors stand in for.
+const PLUGIN_VERSION: &str = "4.3.1";
+
+impl Herder {
+    /// Java's `put`: whoever runs it has the last word.
+    pub(super) fn put_status(&mut self, key: StatusKey, state: State, trace: Option<String>) {
+        let is_loaded = !matches!(state, State::Unassigned | State::Restarting);
+        let status = Status {
+            state,
+            trace,
+            worker_id: self.worker_id.clone(),
+            generation: self.generation,
+            version: is_loaded.then(|| PLUGIN_VERSION.to_owned()),
+        };
+        self.status_writes.push(key.record(&status));
+    }
+
+    /// Java's `putSafe`: not over the word of a worker that has it by now.
+    pub(super) fn put_status_safe(&mut self, key: StatusKey, state: State, trace: Option<String>) {
+        let Some(stores) = &self.stores else { return };
+        let safe = stores
+            .statuses
+            .state()
+            .may_put_safe(&key, &self.worker_id, self.generation);
+        // What we have said and not yet read back is our own word.
+        if safe || self.status_writes.waiting(&key.tombstone().key).is_some() {
+            self.put_status(key, state, trace);
+        }
+    }
+
+    /// It has stopped; if it was asked to restart, it is about to start again.
+    pub(super) fn put_stopped(&mut self, key: StatusKey, restarting: bool) {
+        self.put_status_safe(key.clone(), State::Unassigned, None);
+        if restarting {
+            self.put_status(key, State::Restarting, None);
+        }
+    }
+
+    pub(super) fn put_active_topic(&mut self, topic: &str, id: &ConnectorTaskId) {
+        let Some(stores) = &self.stores else { return };
+        let known = stores
+            .statuses
+            .state()
+            .topics(&id.connector)
+            .any(|active| active == topic);
+        let record = active_topic_record(topic, id, self.clock.now_ms());
+        if !known && self.status_writes.waiting(&record.key).is_none() {
+            self.status_writes.push(record);
+        }
+    }
+
+    /// The leader removes the statuses of what is no longer configured.
+    pub(super) fn tidy_statuses(&mut self) {
+        let leads = self.assignment.as_ref().is_some_and(|assignment| assignment.leader);
+        let (Some(stores), true) = (&self.stores, leads) else {
+            return;
+        };
+        let gone: Vec<KeyValue> = {
+            let configs = stores.configs.state();
+            let is_gone = |key: &StatusKey| match key {
+                StatusKey::Connector(name) => configs.connector(name).is_none(),
+                StatusKey::Task(id) => {
+                    let tasks = configs
+                        .connector(&id.connector)
+                        .map_or(0, |connector| connector.task_configs().len());
+                    usize::try_from(id.task).map_or(true, |task| task >= tasks) && !self.tasks.contains_key(id)
+                }
+            };
+            stores
+                .statuses
+                .state()
+                .keys()
+                .into_iter()
+                .filter(is_gone)
+                .map(|key| key.tombstone())
+                .collect()
+        };
+        for tombstone in gone {
+            if self.status_writes.waiting(&tombstone.key) != Some(None) {
+                self.status_writes.push(tombstone);
+            }
+        }
+    }
+
+    /// All connectors. What runs here is known better than the status topic knows it.
+    pub(super) fn connector_infos(&self) -> Vec<ConnectorInfo> {
+        let Some(stores) = &self.stores else { return Vec::new() };
+        let configs = stores.configs.state();
+        let statuses = stores.statuses.state();
+        let stored = |key: &StatusKey| match statuses.get(key) {
+            Some(Status {
+                state,
+                worker_id,
+                trace,
+                ..
+            }) => StatusInfo {
+                state: *state,
+                worker_id: worker_id.clone(),
+                trace: trace.clone(),
+            },
+            None => StatusInfo {
+                state: State::Unassigned,
+                worker_id: self.worker_id.clone(),
+                trace: None,
+            },
+        };
+        let info = |(name, connector): (&str, &crate::storage::config::ConnectorConfigState)| {
+            let own = self
+                .connectors
+                .get(name)
+                .filter(|child| child.state != State::Unassigned);
+            let status = own.map(|child| self.own_status(child));
+            let tasks = (0..).zip(connector.task_configs()).map(|(number, _)| {
+                let id = ConnectorTaskId::new(name, number);
+                let own = self.tasks.get(&id).filter(|child| child.state != State::Unassigned);
+                let status = own.map(|child| self.own_status(child));
+                (number, status.unwrap_or_else(|| stored(&StatusKey::Task(id))))
+            });
+            ConnectorInfo {
+                name: name.to_owned(),
+                config: connector.config().map_or_else(Props::new, raw::to_props),
+                target_state: connector.target_state(),
+                status: status.unwrap_or_else(|| stored(&StatusKey::Connector(name.to_owned()))),
+                tasks: tasks.collect(),
+            }
+        };
+        configs.connectors().map(info).collect()
+    }
+
+    fn own_status<V, X>(&self, child: &Child<V, X>) -> StatusInfo {
+        StatusInfo {
+            state: child.state,
+            worker_id: self.worker_id.clone(),
+            trace: child.trace.clone(),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Counters that an exporter reads; they are touched per batch, never per record.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use kafka_wire::TopicPartition;
+
+/// What one task has done since it was started.
+#[derive(Debug, Default)]
+pub struct TaskMetrics {
+    polled_records: AtomicU64,
+    polled_batches: AtomicU64,
+    written_records: AtomicU64,
+    written_bytes: AtomicU64,
+    written_batches: AtomicU64,
+    refused_batches: AtomicU64,
+    poll_failures: AtomicU64,
+    commits: AtomicU64,
+    commit_failures: AtomicU64,
+    commit_time_ms: AtomicU64,
+    last_commit_ms: AtomicI64,
+    any_refused: AtomicBool,
+    refused: Mutex<BTreeMap<TopicPartition, String>>,
+}
+
+/// [`TaskMetrics`] at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskCounters {
+    /// Records that the task gave to the worker.
+    pub polled_records: u64,
+    /// Batches that the task gave to the worker.
+    pub polled_batches: u64,
+    /// Records that the target has acknowledged.
+    pub written_records: u64,
+    /// Bytes that the target has acknowledged, as they were sent.
+    pub written_bytes: u64,
+    /// Batches that the target has acknowledged.
+    pub written_batches: u64,
+    /// Batches that the target would not take.
+    pub refused_batches: u64,
+    /// Failures of the task that passed.
+    pub poll_failures: u64,
+    /// Offset commits that stored something.
+    pub commits: u64,
+    /// Offset commits that failed; what they would have stored is stored by a later one.
+    pub commit_failures: u64,
+    /// Time spent storing offsets.
+    pub commit_time_ms: u64,
+    /// When offsets were stored last, in milliseconds since 1970; 0 if never.
+    pub last_commit_ms: i64,
+    /// Target partitions that take nothing at the moment, and why.
+    pub refused: BTreeMap<TopicPartition, String>,
+}
+
+impl TaskMetrics {
+    /// The counters now.
+    pub fn read(&self) -> TaskCounters {
+        TaskCounters {
+            polled_records: self.polled_records.load(Relaxed),
+            polled_batches: self.polled_batches.load(Relaxed),
+            written_records: self.written_records.load(Relaxed),
+            written_bytes: self.written_bytes.load(Relaxed),
+            written_batches: self.written_batches.load(Relaxed),
+            refused_batches: self.refused_batches.load(Relaxed),
+            poll_failures: self.poll_failures.load(Relaxed),
+            commits: self.commits.load(Relaxed),
+            commit_failures: self.commit_failures.load(Relaxed),
+            commit_time_ms: self.commit_time_ms.load(Relaxed),
+            last_commit_ms: self.last_commit_ms.load(Relaxed),
+            refused: self.refused.lock().expect("no holder of this lock panics").clone(),
+        }
+    }
+
+    pub(crate) fn polled(&self, batches: u64, records: u64) {
+        self.polled_batches.fetch_add(batches, Relaxed);
+        self.polled_records.fetch_add(records, Relaxed);
+    }
+
+    pub(crate) fn poll_failed(&self) {
+        self.poll_failures.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn written(&self, target: &TopicPartition, records: u64, bytes: u64) {
+        self.written_batches.fetch_add(1, Relaxed);
+        self.written_records.fetch_add(records, Relaxed);
+        self.written_bytes.fetch_add(bytes, Relaxed);
+        if self.any_refused.load(Relaxed) {
+            let mut refused = self.refused.lock().expect("no holder of this lock panics");
+            refused.remove(target);
+            self.any_refused.store(!refused.is_empty(), Relaxed);
+        }
+    }
+
+    /// Answers whether this is news: the partition took batches before, or refused them for another reason.
+    pub(crate) fn refused(&self, target: &TopicPartition, reason: &str) -> bool {
+        self.refused_batches.fetch_add(1, Relaxed);
+        self.any_refused.store(true, Relaxed);
+        let mut refused = self.refused.lock().expect("no holder of this lock panics");
+        refused.insert(target.clone(), reason.to_owned()).as_deref() != Some(reason)
+    }
+
+    pub(crate) fn committed(&self, took: Duration, now_ms: i64) {
+        self.commits.fetch_add(1, Relaxed);
+        self.commit_time_ms.fetch_add(took.as_millis() as u64, Relaxed);
+        self.last_commit_ms.store(now_ms, Relaxed);
+    }
+
+    pub(crate) fn commit_failed(&self) {
+        self.commit_failures.fetch_add(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_partition_is_listed_until_it_takes_a_batch() {
+        let metrics = TaskMetrics::default();
+        let orders = TopicPartition::new("orders", 0);
+        assert!(metrics.refused(&orders, "too large"));
+        assert!(!metrics.refused(&orders, "too large"));
+        assert!(metrics.refused(&orders, "not authorised"));
+        metrics.written(&TopicPartition::new("orders", 1), 10, 100);
+        let counters = metrics.read();
+        assert_eq!(counters.refused, [(orders.clone(), "not authorised".to_owned())].into());
+        assert_eq!((counters.refused_batches, counters.written_records), (3, 10));
+        metrics.written(&orders, 1, 1);
+        assert!(metrics.read().refused.is_empty());
+    }
+}

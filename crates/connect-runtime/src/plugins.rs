@@ -1,0 +1,21 @@
+//! Where connectors come from: a class name becomes an object.
+
+use connect_api::{ConnectError, Props, SourceConnector};
+
+/// The connectors that this binary holds, and what else it knows about configurations. Implemented where the worker
+/// meets the connectors; the worker itself knows none.
+pub trait Plugins: Send + Sync {
+    /// A connector of a class, by its full name or an alias; not started. Tasks of the class are made by it too.
+    fn connector(&self, class: &str) -> Result<Box<dyn SourceConnector>, ConnectError>;
+
+    /// Finds what is wrong with a connector's configuration before it is stored.
+    fn validate(&self, _config: &Props) -> Result<(), ConnectError> {
+        Ok(())
+    }
+
+    /// Replaces variables (`${provider:path:key}`). Configurations are stored as they were given and resolved when
+    /// they are used.
+    fn resolve(&self, props: Props) -> Result<Props, ConnectError> {
+        Ok(props)
+    }
+}

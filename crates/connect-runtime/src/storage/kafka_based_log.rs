@@ -1,0 +1,397 @@
+use std::{
+    collections::HashMap,
+    fmt,
+    ops::ControlFlow,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use kafka_client::{
+    Client,
+    admin::{Admin, OffsetInfo, OffsetSpec},
+    config::IsolationLevel,
+    consumer::{Consumer, ConsumerEvent, Fetched, StartPosition},
+    producer::{Outcome, Producer},
+};
+use kafka_wire::{BatchBuilder, Compression, INFLATE_CAP_BYTES, OutgoingBatch, TopicPartition, murmur2};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::{KeyValue, LogRecord, LogState};
+use crate::{clock::Clock, storage::Error};
+
+/// Writes that wait for the log's own loop. Writers wait for their turn beyond that.
+const WRITE_QUEUE_CAPACITY: usize = 64;
+/// A batch is closed at this size: below every broker's default `max.message.bytes`.
+const MAX_BATCH_BYTES: usize = 512 * 1024;
+/// Between two attempts to find the end of the log.
+const LIST_OFFSETS_PAUSE: Duration = Duration::from_secs(1);
+
+/// A compacted topic as a table that all workers share (Java's class of this name): everything that is written, by
+/// whomever, ends in `S`. This is the handle; [`LogLoop`] does the work.
+pub struct KafkaBasedLog<S> {
+    shared: Arc<Shared<S>>,
+    writes: mpsc::Sender<Write>,
+    positions: watch::Receiver<Vec<i64>>,
+}
+
+struct Shared<S> {
+    topic: Arc<str>,
+    partitions: i32,
+    admin: Admin,
+    state: Mutex<S>,
+}
+
+struct Write {
+    records: Vec<KeyValue>,
+    reply: oneshot::Sender<Result<(), Error>>,
+}
+
+impl<S> Clone for KafkaBasedLog<S> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            writes: self.writes.clone(),
+            positions: self.positions.clone(),
+        }
+    }
+}
+
+impl<S> fmt::Debug for KafkaBasedLog<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaBasedLog")
+            .field("topic", &self.shared.topic)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: LogState> KafkaBasedLog<S> {
+    /// The log of an existing topic. Nothing is read before the loop runs.
+    pub fn new(
+        topic: &str,
+        partitions: i32,
+        client: Client,
+        mut consumer: Consumer,
+        producer: Producer,
+        clock: Clock,
+        state: S,
+    ) -> (Self, LogLoop<S>) {
+        let topic: Arc<str> = topic.into();
+        let all =
+            (0..partitions).map(|partition| (TopicPartition::new(topic.clone(), partition), StartPosition::Reset));
+        consumer.assign(all.collect());
+        let (writes, waiting_writes) = mpsc::channel(WRITE_QUEUE_CAPACITY);
+        let (positions, positions_seen) = watch::channel(vec![0; partitions.max(0) as usize]);
+        let shared = Shared {
+            topic,
+            partitions,
+            admin: Admin::new(client),
+            state: Mutex::new(state),
+        };
+        let handle = Self {
+            shared: Arc::new(shared),
+            writes,
+            positions: positions_seen,
+        };
+        let log_loop = LogLoop {
+            shared: handle.shared.clone(),
+            consumer,
+            producer,
+            clock,
+            waiting_writes,
+            positions,
+            next_tag: 0,
+            batches: HashMap::new(),
+            writes: HashMap::new(),
+        };
+        (handle, log_loop)
+    }
+
+    /// What has been read so far. Hold it for a look, never across an await.
+    pub fn state(&self) -> MutexGuard<'_, S> {
+        self.shared.state.lock().expect("applying a record does not panic")
+    }
+
+    /// Waits until everything that was written before the call has been read. Retries for as long as it takes.
+    pub async fn read_to_end(&self) -> Result<(), Error> {
+        let ends = self.end_offsets().await;
+        let mut positions = self.positions.clone();
+        let at_end = |positions: &Vec<i64>| positions.iter().zip(&ends).all(|(position, end)| position >= end);
+        positions.wait_for(at_end).await.map(drop).map_err(|_| self.closed())
+    }
+
+    /// Writes records in order and waits until they are acknowledged. Not all or nothing: after an error some may have
+    /// been written.
+    pub async fn write(&self, records: Vec<KeyValue>) -> Result<(), Error> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let (reply, answer) = oneshot::channel();
+        self.writes
+            .send(Write { records, reply })
+            .await
+            .map_err(|_| self.closed())?;
+        answer.await.map_err(|_| self.closed())?
+    }
+
+    /// Waits until something new has been read.
+    pub async fn changed(&mut self) -> Result<(), Error> {
+        self.positions.changed().await.map_err(|_| self.closed())
+    }
+
+    /// Offset behind the last record, per partition.
+    async fn end_offsets(&self) -> Vec<i64> {
+        let Shared {
+            topic,
+            partitions,
+            admin,
+            ..
+        } = &*self.shared;
+        let wanted = |partition| (TopicPartition::new(topic.clone(), partition), OffsetSpec::Latest);
+        loop {
+            let listed = admin
+                .list_offsets((0..*partitions).map(wanted).collect(), IsolationLevel::ReadUncommitted)
+                .await;
+            match listed.and_then(|listed| in_order(listed, *partitions)) {
+                Ok(ends) => return ends,
+                Err(error) => {
+                    debug!(
+                        topic = &**topic,
+                        error = error.chain(),
+                        "the topic's end is not known yet, trying again"
+                    );
+                }
+            }
+            tokio::time::sleep(LIST_OFFSETS_PAUSE).await;
+        }
+    }
+
+    fn closed(&self) -> Error {
+        Error::Closed {
+            topic: self.shared.topic.clone(),
+        }
+    }
+}
+
+/// Reads and writes the topic; ends when it is cancelled.
+pub struct LogLoop<S> {
+    shared: Arc<Shared<S>>,
+    consumer: Consumer,
+    producer: Producer,
+    clock: Clock,
+    waiting_writes: mpsc::Receiver<Write>,
+    /// Next offset to be read, per partition.
+    positions: watch::Sender<Vec<i64>>,
+    next_tag: u64,
+    /// Which write a batch belongs to, by the batch's tag.
+    batches: HashMap<u64, u64>,
+    writes: HashMap<u64, PendingWrite>,
+}
+
+struct PendingWrite {
+    batches_left: usize,
+    refused: Option<Error>,
+    reply: oneshot::Sender<Result<(), Error>>,
+}
+
+impl<S> fmt::Debug for LogLoop<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogLoop")
+            .field("topic", &self.shared.topic)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: LogState> LogLoop<S> {
+    /// Runs until cancelled. Writes whose caller has its answer are on the target; the others fail.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        while self.turn(&cancel).await.is_continue() {}
+    }
+
+    async fn turn(&mut self, cancel: &CancellationToken) -> ControlFlow<()> {
+        tokio::select! {
+            () = cancel.cancelled() => return ControlFlow::Break(()),
+            Some(write) = self.waiting_writes.recv(), if self.producer.has_room() => self.send(write),
+            outcomes = self.producer.outcomes() => outcomes.into_iter().for_each(|outcome| self.finish(outcome)),
+            polled = self.consumer.poll() => {
+                polled.events.into_iter().for_each(|event| self.report(event));
+                for fetched in polled.fetched {
+                    self.apply(fetched);
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn send(&mut self, write: Write) {
+        let batches = build(&write.records, self.shared.partitions, self.clock.now_ms());
+        let write_id = self.next_tag;
+        self.writes.insert(
+            write_id,
+            PendingWrite {
+                batches_left: batches.len(),
+                refused: None,
+                reply: write.reply,
+            },
+        );
+        for (partition, batch) in batches {
+            let tag = self.next_tag;
+            self.next_tag += 1;
+            self.batches.insert(tag, write_id);
+            self.producer
+                .send(tag, TopicPartition::new(self.shared.topic.clone(), partition), batch);
+        }
+    }
+
+    fn finish(&mut self, outcome: Outcome) {
+        let Some(write_id) = self.batches.remove(&outcome.tag) else {
+            return;
+        };
+        let write = self.writes.get_mut(&write_id).expect("a write outlives its batches");
+        if let Err(refused) = outcome.result {
+            write.refused.get_or_insert(Error::Refused {
+                partition: outcome.target,
+                source: refused,
+            });
+        }
+        write.batches_left -= 1;
+        if write.batches_left == 0 {
+            let PendingWrite { refused, reply, .. } = self.writes.remove(&write_id).expect("it was there a line ago");
+            // The caller may have lost patience; the records are written all the same.
+            let _ = reply.send(refused.map_or(Ok(()), Err));
+        }
+    }
+
+    fn apply(&mut self, fetched: Fetched) {
+        let number = fetched.partition.partition;
+        {
+            let mut state = self.shared.state.lock().expect("applying a record does not panic");
+            for entry in &fetched.batches {
+                let records = match entry.records(INFLATE_CAP_BYTES) {
+                    Ok(records) => records,
+                    Err(error) => {
+                        warn!(partition = %fetched.partition, %error, "a batch cannot be read and is skipped");
+                        continue;
+                    }
+                };
+                for record in &records {
+                    let record = match record {
+                        Ok(record) if record.offset >= fetched.from => record,
+                        Ok(_) => continue,
+                        Err(error) => {
+                            warn!(partition = %fetched.partition, %error, "records cannot be read and are skipped");
+                            break;
+                        }
+                    };
+                    state.apply(&LogRecord {
+                        partition: number,
+                        offset: record.offset,
+                        key: record.key.map(Bytes::copy_from_slice),
+                        value: record.value.map(Bytes::copy_from_slice),
+                    });
+                }
+            }
+        }
+        self.advance(number, fetched.next_offset);
+    }
+
+    fn advance(&mut self, partition: i32, next_offset: i64) {
+        self.positions.send_modify(|positions| {
+            if let Some(position) = positions.get_mut(partition as usize) {
+                *position = next_offset;
+            }
+        });
+    }
+
+    fn report(&mut self, event: ConsumerEvent) {
+        match event {
+            ConsumerEvent::Started { partition, to } => self.advance(partition.partition, to),
+            ConsumerEvent::Unavailable { partition, error } => {
+                warn!(%partition, error = error.chain(), "an internal topic cannot be read, trying again");
+            }
+            ConsumerEvent::Recovered { partition } => info!(%partition, "an internal topic can be read again"),
+            // Compaction leaves no gaps that a reader could fall into: somebody deleted or truncated the topic.
+            other => warn!(event = ?other, "an internal topic is not what it was, going on with what is there"),
+        }
+    }
+}
+
+fn in_order(
+    listed: impl IntoIterator<Item = (TopicPartition, Result<OffsetInfo, kafka_client::Error>)>,
+    partitions: i32,
+) -> Result<Vec<i64>, kafka_client::Error> {
+    let mut ends = vec![0; partitions.max(0) as usize];
+    for (partition, end) in listed {
+        if let Some(slot) = ends.get_mut(partition.partition as usize) {
+            *slot = end?.offset;
+        }
+    }
+    Ok(ends)
+}
+
+/// `records` as batches per partition, in order; the partition is Kafka's choice for the key, as Java readers and
+/// compaction expect.
+fn build(records: &[KeyValue], partitions: i32, now_ms: i64) -> Vec<(i32, OutgoingBatch)> {
+    let mut open: HashMap<i32, BatchBuilder> = HashMap::new();
+    let mut batches = Vec::new();
+    for KeyValue { key, value } in records {
+        let partition = murmur2::partition_for_key(key, partitions);
+        let batch = open
+            .entry(partition)
+            .or_insert_with(|| BatchBuilder::new(Compression::None));
+        let size = key.len() + value.as_ref().map_or(0, Bytes::len);
+        if !batch.is_empty() && batch.estimated_size() + size > MAX_BATCH_BYTES {
+            let full = std::mem::replace(batch, BatchBuilder::new(Compression::None));
+            batches.push((partition, full.build()));
+        }
+        batch.push(now_ms, Some(key), value.as_deref(), []);
+    }
+    batches.extend(open.into_iter().map(|(partition, batch)| (partition, batch.build())));
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::testdata::recorded_partitions;
+
+    #[test]
+    fn keys_go_to_the_partition_that_java_chose() {
+        for (log, partitions) in [
+            (include_str!("../../testdata/connect-offsets.jsonl"), 25),
+            (include_str!("../../testdata/connect-status.jsonl"), 5),
+        ] {
+            for (record, partition) in recorded_partitions(log) {
+                let batches = build(std::slice::from_ref(&record), partitions, 0);
+                assert_eq!(
+                    batches.iter().map(|(partition, _)| *partition).collect::<Vec<_>>(),
+                    [partition],
+                    "{record:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn records_keep_their_order_and_batches_their_size() {
+        let value = Bytes::from(vec![b'x'; 200_000]);
+        let records: Vec<_> = (0..10)
+            .map(|n| KeyValue::new(format!("key-{n}"), value.clone()))
+            .collect();
+        let batches = build(&records, 1, 17);
+        assert!(batches.iter().all(|(_, batch)| batch.size_bytes() <= MAX_BATCH_BYTES));
+        let mut keys = Vec::new();
+        for (_, batch) in &batches {
+            assert_eq!(batch.max_timestamp(), 17);
+            let records = batch.records(INFLATE_CAP_BYTES).unwrap();
+            keys.extend(
+                records
+                    .iter()
+                    .map(|record| String::from_utf8(record.unwrap().key.unwrap().to_vec()).unwrap()),
+            );
+        }
+        assert_eq!(keys, (0..10).map(|n| format!("key-{n}")).collect::<Vec<_>>());
+    }
+}

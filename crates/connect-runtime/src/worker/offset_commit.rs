@@ -1,0 +1,142 @@
+use std::time::Duration;
+
+use connect_api::BoxFuture;
+use futures_util::FutureExt;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::{CommittableOffsets, ConnectorTaskId};
+use crate::{
+    clock::Clock,
+    metrics::TaskMetrics,
+    storage::{
+        KafkaBasedLog,
+        offset::{OffsetState, offset_records},
+    },
+    trouble::Trouble,
+};
+
+/// Stores a task's source offsets, one commit at a time, beside the flow of records (Java's `OffsetStorageWriter` and
+/// `SourceTaskOffsetCommitter`). What a commit could not store stays here and goes with the next.
+pub(crate) struct OffsetCommit {
+    id: ConnectorTaskId,
+    log: KafkaBasedLog<OffsetState>,
+    interval: Duration,
+    timeout: Duration,
+    clock: Clock,
+    next: Instant,
+    kept: CommittableOffsets,
+    under_way: Option<UnderWay>,
+    trouble: Trouble,
+}
+
+struct UnderWay {
+    offsets: CommittableOffsets,
+    since: Instant,
+    write: BoxFuture<'static, Result<(), String>>,
+}
+
+/// Failed commits are tried again at every interval; these two only pace what is said about them.
+const FAILURE_PACE: Duration = Duration::from_secs(1);
+
+impl OffsetCommit {
+    pub(crate) fn new(
+        id: ConnectorTaskId,
+        log: KafkaBasedLog<OffsetState>,
+        interval: Duration,
+        timeout: Duration,
+        clock: Clock,
+    ) -> Self {
+        let trouble = Trouble::new(FAILURE_PACE, FAILURE_PACE);
+        let (kept, next) = (CommittableOffsets::default(), Instant::now() + interval);
+        Self {
+            id,
+            log,
+            interval,
+            timeout,
+            clock,
+            next,
+            kept,
+            under_way: None,
+            trouble,
+        }
+    }
+
+    /// When the next commit is due; `None` while one is under way.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.under_way.is_none().then_some(self.next)
+    }
+
+    /// Adds what was acknowledged since.
+    pub(crate) fn add(&mut self, offsets: CommittableOffsets) {
+        self.kept.merge(offsets);
+    }
+
+    /// Begins to store what there is. Answers whether there is anything.
+    pub(crate) fn begin(&mut self) -> bool {
+        self.next = Instant::now() + self.interval;
+        if self.under_way.is_some() || self.kept.is_empty() {
+            return self.under_way.is_some();
+        }
+        let offsets = std::mem::take(&mut self.kept);
+        let records = offset_records(&self.id.connector, &offsets);
+        let (log, timeout) = (self.log.clone(), self.timeout);
+        let write = async move {
+            match tokio::time::timeout(timeout, log.write(records)).await {
+                Ok(written) => written.map_err(|error| error.chain()),
+                Err(_) => Err(format!(
+                    "no answer within {} ms (offset.flush.timeout.ms)",
+                    timeout.as_millis()
+                )),
+            }
+        };
+        self.under_way = Some(UnderWay {
+            offsets,
+            since: Instant::now(),
+            write: write.boxed(),
+        });
+        true
+    }
+
+    /// Waits for the commit under way, for ever if there is none. Cancel-safe. Answers whether the offsets are stored.
+    pub(crate) async fn finished(&mut self, metrics: &TaskMetrics) -> bool {
+        let Some(under_way) = &mut self.under_way else {
+            return std::future::pending().await;
+        };
+        let written = (&mut under_way.write).await;
+        let UnderWay { offsets, since, .. } = self.under_way.take().expect("it was there before the wait");
+        // The next one is counted from the end of this one, as in Kafka.
+        self.next = Instant::now() + self.interval;
+        match written {
+            Ok(()) => {
+                metrics.committed(since.elapsed(), self.clock.now_ms());
+                self.trouble.worked();
+                info!(
+                    connector = &*self.id.connector,
+                    task = self.id.task,
+                    partitions = offsets.offsets.len(),
+                    records = offsets.record_count,
+                    took_ms = since.elapsed().as_millis() as u64,
+                    "Committed offsets"
+                );
+                true
+            }
+            Err(reason) => {
+                metrics.commit_failed();
+                let mut kept = offsets;
+                kept.merge(std::mem::take(&mut self.kept));
+                self.kept = kept;
+                let failure = self.trouble.failed();
+                if failure.report {
+                    warn!(
+                        task = %self.id,
+                        reason,
+                        failures = failure.attempts,
+                        "offsets were not stored; they are kept and stored with the next commit"
+                    );
+                }
+                false
+            }
+        }
+    }
+}

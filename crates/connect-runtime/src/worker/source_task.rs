@@ -1,0 +1,342 @@
+use std::{any::Any, collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use connect_api::{BatchOutcome, ConnectError, Props, Refusal, SourceBatch, SourceTask, TaskContext};
+use futures_util::FutureExt;
+use kafka_client::producer::{Outcome, Producer};
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use super::{
+    ConnectorTaskId, State, SubmittedRecords, TargetState, WorkerEvent, WorkerEvents, offset_commit::OffsetCommit,
+    submitted_records::BatchInfo,
+};
+use crate::{metrics::TaskMetrics, trouble::Trouble};
+
+/// After a failure of the task that passes: the first and the longest wait before the next poll.
+const POLL_RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// One running source task: takes batches from the task, gives them to the producer, stores offsets (Java's class of
+/// this name). Everything that it needs is handed to it at its start.
+pub(crate) struct WorkerSourceTask {
+    pub(crate) id: ConnectorTaskId,
+    pub(crate) run: u64,
+    pub(crate) task: Box<dyn SourceTask>,
+    /// Given to the task when it starts.
+    pub(crate) context: Option<TaskContext>,
+    pub(crate) producer: Producer,
+    pub(crate) commit: OffsetCommit,
+    /// How long the end may wait for batches in flight, and again for their offsets.
+    pub(crate) drain_timeout: Duration,
+    /// `topic.tracking.enable`: whether topics that are written to are reported.
+    pub(crate) topic_tracking: bool,
+    pub(crate) target_state: watch::Receiver<TargetState>,
+    pub(crate) events: WorkerEvents,
+    pub(crate) metrics: Arc<TaskMetrics>,
+}
+
+/// Why a task ended: told to, or with an error that a person has to look at.
+pub(crate) type TaskEnd = Result<(), ConnectError>;
+
+enum Event {
+    TargetState(TargetState),
+    Outcomes(Vec<Outcome>),
+    CommitDue,
+    Committed(bool),
+    Polled(Result<Vec<SourceBatch>, ConnectError>),
+    RetryPoll,
+}
+
+/// What the loop knows besides the parts that it drives.
+struct Flow {
+    submitted: SubmittedRecords,
+    target: TargetState,
+    retry_at: Option<Instant>,
+    trouble: Trouble,
+    active_topics: HashSet<Arc<str>>,
+    /// Topics that were written to for the first time and are still to be reported.
+    new_topics: Vec<Arc<str>>,
+}
+
+impl WorkerSourceTask {
+    /// Runs until cancelled, or until the task fails or panics. In both cases what was sent is waited for and its
+    /// offsets are stored.
+    pub(crate) async fn run(mut self, props: Props, cancel: CancellationToken) -> TaskEnd {
+        let mut flow = Flow {
+            submitted: SubmittedRecords::default(),
+            target: *self.target_state.borrow_and_update(),
+            retry_at: None,
+            trouble: Trouble::new(POLL_RETRY.0, POLL_RETRY.1),
+            active_topics: HashSet::new(),
+            new_topics: Vec::new(),
+        };
+        let running = AssertUnwindSafe(self.start_and_loop(&mut flow, props, &cancel))
+            .catch_unwind()
+            .await;
+        let id = self.id.clone();
+        let end = match running {
+            Ok(end) => {
+                // What it says now it says as a task that ends anyway.
+                if let Err(panic) = AssertUnwindSafe(self.finish(flow)).catch_unwind().await {
+                    error!(task = %id, error = panic_error(panic).chain(), "task did not end orderly");
+                }
+                end
+            }
+            Err(panic) => Err(panic_error(panic)),
+        };
+        match end {
+            // As in Kafka, an error while being stopped is worth a line, not a status.
+            Err(error) if cancel.is_cancelled() => {
+                error!(task = %id, error = error.chain(), "task failed while it was stopped");
+                Ok(())
+            }
+            end => end,
+        }
+    }
+
+    async fn start_and_loop(&mut self, flow: &mut Flow, props: Props, cancel: &CancellationToken) -> TaskEnd {
+        if flow.target == TargetState::Paused {
+            self.report(State::Paused).await;
+            let resumed = self.target_state.wait_for(|target| *target != TargetState::Paused);
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                target = resumed => flow.target = target.map_or(TargetState::Stopped, |target| *target),
+            }
+        }
+        let context = self.context.take().expect("a task is started once");
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            started = self.task.start(props, context) => started?,
+        }
+        self.report(State::Running).await;
+        loop {
+            let event = tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                event = self.next_event(flow) => event,
+            };
+            self.on(flow, event).await?;
+        }
+    }
+
+    /// The one place where the task's parts are driven; all of them are cancel-safe.
+    async fn next_event(&mut self, flow: &Flow) -> Event {
+        let may_poll = flow.target == TargetState::Started && flow.retry_at.is_none() && self.producer.has_room();
+        let commit_due = self.commit.due();
+        tokio::select! {
+            Ok(()) = self.target_state.changed() => Event::TargetState(*self.target_state.borrow_and_update()),
+            outcomes = self.producer.outcomes() => Event::Outcomes(outcomes),
+            () = sleep_until(commit_due) => Event::CommitDue,
+            stored = self.commit.finished(&self.metrics), if commit_due.is_none() => Event::Committed(stored),
+            () = sleep_until(flow.retry_at) => Event::RetryPoll,
+            polled = self.task.poll(), if may_poll => Event::Polled(polled),
+        }
+    }
+
+    async fn on(&mut self, flow: &mut Flow, event: Event) -> TaskEnd {
+        match event {
+            Event::Polled(Ok(batches)) => self.send(flow, batches),
+            Event::Polled(Err(error)) => self.retry_or_fail(flow, error)?,
+            Event::RetryPoll => flow.retry_at = None,
+            Event::Outcomes(outcomes) => {
+                self.settle(flow, outcomes);
+                for topic in std::mem::take(&mut flow.new_topics) {
+                    self.tell(WorkerEvent::ActiveTopic {
+                        id: self.id.clone(),
+                        topic,
+                    })
+                    .await;
+                }
+            }
+            Event::CommitDue => {
+                self.commit.add(flow.submitted.take_committable());
+                if !self.commit.begin() {
+                    self.commit_task(flow).await;
+                }
+            }
+            Event::Committed(true) => self.commit_task(flow).await,
+            Event::Committed(false) => {}
+            Event::TargetState(target) if target == flow.target => {}
+            Event::TargetState(target) => {
+                flow.target = target;
+                match target {
+                    TargetState::Started => self.report(State::Running).await,
+                    TargetState::Paused => self.report(State::Paused).await,
+                    // The herder ends the tasks of a stopped connector; until then nothing more is polled.
+                    TargetState::Stopped => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, flow: &mut Flow, batches: Vec<SourceBatch>) {
+        if let Some(lasting) = flow.trouble.worked() {
+            info!(task = %self.id, lasted_ms = lasting.as_millis() as u64, "task polls again");
+        }
+        let mut records = 0;
+        let count = batches.len() as u64;
+        for SourceBatch {
+            source_partition,
+            source_offset,
+            target,
+            batch,
+            tag,
+        } in batches
+        {
+            let record_count = u64::try_from(batch.record_count()).unwrap_or(0);
+            let info = BatchInfo {
+                task_tag: tag,
+                record_count,
+                size_bytes: batch.size_bytes() as u64,
+            };
+            records += record_count;
+            let sequence = flow.submitted.submit(source_partition, source_offset, info);
+            self.producer.send(sequence, target, batch);
+        }
+        self.metrics.polled(count, records);
+    }
+
+    fn retry_or_fail(&mut self, flow: &mut Flow, error: ConnectError) -> TaskEnd {
+        if !error.is_retriable() {
+            return Err(error);
+        }
+        self.metrics.poll_failed();
+        let failure = flow.trouble.failed();
+        flow.retry_at = Some(Instant::now() + failure.wait);
+        if failure.report {
+            let lasting_s = failure.lasting.as_secs();
+            warn!(task = %self.id, error = error.chain(), attempts = failure.attempts, lasting_s, "task cannot poll, trying again");
+        }
+        Ok(())
+    }
+
+    /// Tells the task what became of its batches.
+    fn settle(&mut self, flow: &mut Flow, outcomes: Vec<Outcome>) {
+        let mut told = Vec::with_capacity(outcomes.len());
+        for Outcome {
+            tag: sequence,
+            target,
+            result,
+        } in outcomes
+        {
+            let batch = match &result {
+                Ok(_) => flow.submitted.acknowledge(sequence),
+                Err(_) => flow.submitted.refuse(sequence),
+            };
+            let Some(batch) = batch else { continue };
+            let result = match result {
+                Ok(base_offset) => {
+                    self.metrics.written(&target, batch.record_count, batch.size_bytes);
+                    if self.topic_tracking && flow.active_topics.insert(target.topic.clone()) {
+                        flow.new_topics.push(target.topic.clone());
+                    }
+                    Ok(base_offset)
+                }
+                Err(refused) => {
+                    if self.metrics.refused(&target, &refused.reason) {
+                        warn!(task = %self.id, partition = %target, reason = refused.reason, "target partition takes no batches, the others flow on");
+                    }
+                    Err(Refusal {
+                        reason: refused.reason,
+                        code: refused.code,
+                    })
+                }
+            };
+            told.push(BatchOutcome {
+                tag: batch.task_tag,
+                target,
+                result,
+            });
+        }
+        self.task.acked(told);
+    }
+
+    /// Offsets are stored: tells the task, without letting the flow wait for it.
+    async fn commit_task(&mut self, flow: &mut Flow) {
+        let mut outcomes = Vec::new();
+        let committed = {
+            let commit = tokio::time::timeout(self.drain_timeout, self.task.commit());
+            tokio::pin!(commit);
+            loop {
+                tokio::select! {
+                    committed = &mut commit => break committed,
+                    more = self.producer.outcomes() => outcomes.extend(more),
+                }
+            }
+        };
+        self.settle(flow, outcomes);
+        match committed {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(task = %self.id, error = error.chain(), "task failed to commit"),
+            Err(_) => warn!(task = %self.id, "task did not finish to commit in time"),
+        }
+    }
+
+    /// The orderly end: wait for what is in flight, store its offsets, tell the task, let it go. Each step has a
+    /// deadline; what is left over is sent again by the next run.
+    async fn finish(mut self, mut flow: Flow) {
+        let deadline = Instant::now() + self.drain_timeout;
+        while flow.submitted.in_flight() > 0 {
+            match tokio::time::timeout_at(deadline, self.producer.outcomes()).await {
+                Ok(outcomes) => self.settle(&mut flow, outcomes),
+                Err(_) => {
+                    let batches = flow.submitted.in_flight();
+                    warn!(task = %self.id, batches, "gave up on batches in flight, they will be sent again");
+                    break;
+                }
+            }
+        }
+        let deadline = Instant::now() + self.drain_timeout;
+        // A commit that is under way does not hold what was acknowledged since it began.
+        let mut stored = true;
+        for _ in 0..2 {
+            self.commit.add(flow.submitted.take_committable());
+            if !self.commit.begin() {
+                break;
+            }
+            stored = tokio::time::timeout_at(deadline, self.commit.finished(&self.metrics))
+                .await
+                .unwrap_or(false);
+        }
+        if stored {
+            self.commit_task(&mut flow).await;
+        }
+        debug!(task = %self.id, stored, "task has drained");
+        if tokio::time::timeout(self.drain_timeout, self.task.stop())
+            .await
+            .is_err()
+        {
+            warn!(task = %self.id, "task did not stop in time");
+        }
+    }
+
+    async fn report(&mut self, state: State) {
+        self.tell(WorkerEvent::Task {
+            id: self.id.clone(),
+            run: self.run,
+            state,
+        })
+        .await;
+    }
+
+    async fn tell(&mut self, event: WorkerEvent) {
+        // Without a receiver the worker is gone, and this task's token is cancelled.
+        let _ = self.events.send(event).await;
+    }
+}
+
+pub(crate) async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What a panic said, as the error that fails the task.
+pub(crate) fn panic_error(panic: Box<dyn Any + Send>) -> ConnectError {
+    let said = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let said = said
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned());
+    ConnectError::new(format!("panicked: {said}"))
+}
