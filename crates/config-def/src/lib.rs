@@ -13,6 +13,7 @@ pub mod properties;
 pub mod security;
 mod validator;
 mod value;
+pub mod variables;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,7 @@ pub use nearest::{distance, nearest};
 pub use properties::PropertiesFile;
 pub use validator::Validator;
 pub use value::{Password, Value};
+pub use variables::{ConfigProvider, ConfigTransformer};
 
 /// A configuration before parsing: plain strings, as they come from a file or from REST.
 pub type Props = BTreeMap<String, String>;
