@@ -256,11 +256,7 @@ mod tests {
     #[test]
     fn long_names_are_matched_to_their_end() {
         let name = "ab.".repeat(83);
-        for pattern in [
-            "[a-z.]+",
-            "[a-z.]{249}",
-            ".*[.]",
-        ] {
+        for pattern in ["[a-z.]+", "[a-z.]{249}", ".*[.]"] {
             assert!(patterns(&[pattern]).matches(&name), "{pattern}");
             assert!(!patterns(&[pattern]).matches(&format!("{name}!")), "{pattern}");
         }

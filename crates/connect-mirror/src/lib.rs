@@ -20,6 +20,7 @@ pub mod heartbeat;
 mod internal_topic;
 pub mod java_pattern;
 mod metrics;
+pub mod mirror_maker_config;
 mod name_filter;
 mod offset_sync_producer;
 mod offset_sync_writer;
