@@ -6,7 +6,7 @@ use std::{
 use kafka_embedded::Cluster;
 use tokio::{runtime, sync::mpsc};
 
-use crate::real_kafka::free_port;
+use crate::real_kafka::free_ports;
 
 /// The embedded Kafka on a thread and a runtime of its own, so that a blocking scenario can use it over TCP.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ enum What {
 }
 
 impl EmbeddedKafka {
-    /// One node on a free port.
-    pub fn start() -> Self {
+    /// This many nodes on free ports.
+    pub fn start(nodes: usize) -> Self {
         let (orders, received) = mpsc::channel(ORDERS);
         let (ready, started) = std_mpsc::sync_channel(1);
         let thread = thread::spawn(move || {
@@ -42,7 +42,7 @@ impl EmbeddedKafka {
                 .enable_all()
                 .build()
                 .expect("a runtime can be built");
-            runtime.block_on(serve(ready, received));
+            runtime.block_on(serve(nodes, ready, received));
         });
         let bootstrap_servers = started.recv().expect("the embedded Kafka starts");
         Self {
@@ -52,7 +52,7 @@ impl EmbeddedKafka {
         }
     }
 
-    /// `host:port` of its node.
+    /// `host:port` of every node, joined with commas.
     pub fn bootstrap_servers(&self) -> String {
         self.bootstrap_servers.clone()
     }
@@ -92,10 +92,11 @@ impl Drop for EmbeddedKafka {
     }
 }
 
-async fn serve(ready: std_mpsc::SyncSender<String>, mut orders: mpsc::Receiver<Order>) {
+async fn serve(nodes: usize, ready: std_mpsc::SyncSender<String>, mut orders: mpsc::Receiver<Order>) {
     // As RealKafka: a port that stays free while the node is stopped, topics only on request, nothing goes with age.
     let builder = Cluster::builder()
-        .port(free_port())
+        .nodes(nodes as i32)
+        .port(free_ports(nodes))
         .auto_create_topics(false)
         .config("log.retention.ms", "-1");
     let cluster = builder.start().await.expect("the embedded Kafka starts");

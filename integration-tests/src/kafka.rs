@@ -33,6 +33,14 @@ impl Kafka {
         }
     }
 
+    /// `kill -9` of a real node; the embedded one has nothing that an orderly stop would save.
+    pub fn kill_node(&mut self, node: usize) {
+        match self {
+            Self::Embedded(kafka) => kafka.stop_node(node),
+            Self::Real(kafka) => kafka.kill_node(node),
+        }
+    }
+
     /// Starts a stopped node on the same address, and waits until it serves.
     pub fn start_node(&mut self, node: usize) {
         match self {
@@ -67,13 +75,18 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Both running, one node each.
-    pub fn start(backend: Backend, dist: Option<&'static KafkaDist>) -> Self {
-        let start = |name| match (backend, dist) {
-            (Backend::Real, Some(dist)) => Kafka::Real(RealKafka::start(dist, name, 1, &[])),
-            (Backend::Real, None) => panic!("a real Kafka needs its jars"),
-            (Backend::Embedded, _) => Kafka::Embedded(EmbeddedKafka::start()),
-        };
+    /// Both running in this process.
+    pub fn embedded(nodes: usize) -> Self {
+        let start = || Kafka::Embedded(EmbeddedKafka::start(nodes));
+        Self {
+            source: start(),
+            target: start(),
+        }
+    }
+
+    /// Both running. `properties` go to every node; `name` names their logs.
+    pub fn real(dist: &'static KafkaDist, name: &str, nodes: usize, properties: &[(&str, &str)]) -> Self {
+        let start = |side| Kafka::Real(RealKafka::start(dist, &format!("{name}{side}"), nodes, properties));
         Self {
             source: start("source"),
             target: start("target"),
@@ -90,25 +103,50 @@ pub enum Backend {
     Real,
 }
 
+/// The pair of real Kafkas of this test binary. Who holds it is the only one to use real Kafkas.
+static REAL: Mutex<Option<Pair>> = Mutex::new(None);
+
 /// Runs a scenario's body. On real Kafka: skipped with a report when there is none (see [`kafka_dist`]).
 ///
 /// Real brokers take seconds to start, so the scenarios of a test binary share a pair and take turns. They keep out of
 /// each other's way with topic names and aliases of their own. After a failure the next one gets a fresh pair.
 pub fn run_scenario(backend: Backend, body: impl FnOnce(&mut Pair)) {
-    static REAL: Mutex<Option<Pair>> = Mutex::new(None);
     match backend {
-        Backend::Embedded => body(&mut Pair::start(backend, None)),
+        Backend::Embedded => body(&mut Pair::embedded(1)),
         Backend::Real => {
             let Some(dist) = kafka_dist() else { return };
-            let failed_before = REAL.is_poisoned();
-            let mut shared: MutexGuard<'_, Option<Pair>> = REAL.lock().unwrap_or_else(PoisonError::into_inner);
-            if failed_before {
-                REAL.clear_poison();
-                *shared = None;
-            }
-            body(shared.get_or_insert_with(|| Pair::start(backend, Some(dist))));
+            let mut shared = take_turn();
+            body(shared.get_or_insert_with(|| Pair::real(dist, "", 1, &[])));
         }
     }
+}
+
+/// Runs a scenario's body on two clusters of three nodes of its own.
+pub fn run_cluster_scenario(backend: Backend, body: impl FnOnce(&mut Pair)) {
+    match backend {
+        Backend::Embedded => body(&mut Pair::embedded(3)),
+        Backend::Real => {
+            let Some(dist) = kafka_dist() else { return };
+            let _turn = take_turn();
+            let properties = [
+                ("min.insync.replicas", "2"),
+                // Leaders soon go back to where they were: two moves for the price of one.
+                ("leader.imbalance.check.interval.seconds", "5"),
+                ("leader.imbalance.per.broker.percentage", "0"),
+            ];
+            body(&mut Pair::real(dist, "cluster-", 3, &properties));
+        }
+    }
+}
+
+fn take_turn() -> MutexGuard<'static, Option<Pair>> {
+    let failed_before = REAL.is_poisoned();
+    let mut shared = REAL.lock().unwrap_or_else(PoisonError::into_inner);
+    if failed_before {
+        REAL.clear_poison();
+        *shared = None;
+    }
+    shared
 }
 
 /// Makes two tests of each scenario body `fn(&mut Pair)`: `embedded::<name>` and `real::<name>`.
@@ -120,6 +158,19 @@ macro_rules! scenarios {
         }
         mod real {
             $(#[test] fn $name() { $crate::run_scenario($crate::Backend::Real, super::$name); })+
+        }
+    };
+}
+
+/// As [`scenarios!`], each body on two clusters of three nodes of its own.
+#[macro_export]
+macro_rules! cluster_scenarios {
+    ($($name:ident),+ $(,)?) => {
+        mod embedded {
+            $(#[test] fn $name() { $crate::run_cluster_scenario($crate::Backend::Embedded, super::$name); })+
+        }
+        mod real {
+            $(#[test] fn $name() { $crate::run_cluster_scenario($crate::Backend::Real, super::$name); })+
         }
     };
 }

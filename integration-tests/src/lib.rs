@@ -26,7 +26,7 @@ pub use deadline::{Deadline, pause, wait_until};
 pub use dist::{KafkaDist, kafka_dist};
 pub use embedded::EmbeddedKafka;
 pub use heliograph::{Heliograph, JavaMirrorMaker, heliograph_binary};
-pub use kafka::{Backend, Kafka, Pair, run_scenario};
+pub use kafka::{Backend, Kafka, Pair, run_cluster_scenario, run_scenario};
 pub use process::{Process, report};
 pub use properties::MirrorProperties;
 pub use real_kafka::RealKafka;

@@ -41,7 +41,7 @@ impl RealKafka {
     /// Starts a cluster of `nodes` nodes and waits until all of them answer. `properties` go to every node.
     pub fn start(dist: &'static KafkaDist, name: &str, nodes: usize, properties: &[(&str, &str)]) -> Self {
         let dir = scratch_dir(name);
-        let ports: Vec<(u16, u16)> = (0..nodes).map(|_| (free_port(), free_port())).collect();
+        let ports: Vec<(u16, u16)> = (0..nodes).map(|_| (free_ports(1), free_ports(1))).collect();
         let voters: Vec<String> = ports
             .iter()
             .zip(1..)
@@ -258,18 +258,18 @@ fn random_id() -> String {
     (0..22).map(|i| char::from(DIGITS[digit(i) as usize])).collect()
 }
 
-/// A port that nobody listens on now. Below the range from which the kernel picks ports for outgoing connections, so
-/// that it is still free when a stopped node comes back.
-pub(crate) fn free_port() -> u16 {
+/// The first of `count` neighbouring ports that nobody listens on now. Below the range from which the kernel picks ports
+/// for outgoing connections, so that they are still free when a stopped node comes back.
+pub(crate) fn free_ports(count: usize) -> u16 {
     const FIRST: u16 = 27_000;
-    const COUNT: u16 = 1_000;
+    const RANGE: u16 = 1_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let offset = (std::process::id() % 20) as u16 * 50;
-    for _ in 0..COUNT {
-        let port = FIRST + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
+    let (count, offset) = (count as u16, (std::process::id() % 20) as u16 * 50);
+    for _ in 0..RANGE {
+        let first = FIRST + (offset + NEXT.fetch_add(count, Ordering::Relaxed)) % (RANGE - count);
+        if (first..first + count).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
+            return first;
         }
     }
-    panic!("no free port from {FIRST} on")
+    panic!("no {count} free ports from {FIRST} on")
 }

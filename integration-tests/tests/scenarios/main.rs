@@ -4,6 +4,7 @@
 //! nothing but Rust; `real::` and `real_only::` need Java 17 and Maven.
 
 mod big;
+mod clusters;
 mod errors;
 mod fidelity;
 mod interop;

@@ -1,0 +1,77 @@
+//! Three brokers on both sides, and each of them goes once. `scripts/soak` does the same for longer.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use integration_tests::{Heliograph, Kafka, Pair, TestClient, TestRecord, Topic, assert_mirrored, pause};
+use kafka_wire::Compression;
+
+use crate::{SOON, flow};
+
+integration_tests::cluster_scenarios!(brokers_are_rolled_and_killed_one_by_one);
+
+const PARTITIONS: i32 = 3;
+
+fn brokers_are_rolled_and_killed_one_by_one(kafka: &mut Pair) {
+    let (mut source, mut target) = (kafka.source.client(), kafka.target.client());
+    let properties = flow(kafka, "trio", "rolling").replicas(3);
+    let copy = properties.mirrored("rolling");
+    source.create_topic(Topic::new("rolling", PARTITIONS).replicas(3));
+
+    let (stop, servers) = (AtomicBool::new(false), kafka.source.bootstrap_servers());
+    let mirror = Heliograph::mirror_maker("trio", &properties);
+    thread::scope(|scope| {
+        let producer = scope.spawn(|| keep_producing(&servers, &stop));
+        // Stops the producer also when something fails in between: the scope waits for it.
+        let _stopper = SetWhenDropped(&stop);
+        assert_mirrored(&mut source, &mut target, "rolling", &copy, SOON);
+        for node in 0..3 {
+            roll(&mut kafka.source, node, node == 1);
+            roll(&mut kafka.target, node, node == 2);
+        }
+        stop.store(true, Ordering::Relaxed);
+        producer.join().expect("the producer does not give up");
+    });
+    assert_mirrored(&mut source, &mut target, "rolling", &copy, SOON);
+    mirror.stop();
+}
+
+fn roll(kafka: &mut Kafka, node: usize, kill: bool) {
+    if kill {
+        kafka.kill_node(node)
+    } else {
+        kafka.stop_node(node)
+    }
+    // Long enough for others to notice and to lead in its place.
+    pause(Duration::from_millis(500));
+    kafka.start_node(node);
+}
+
+/// About 20 batches a second until it is told to stop.
+fn keep_producing(servers: &str, stop: &AtomicBool) {
+    let mut client = TestClient::new(servers);
+    for batch in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let records = (batch * 10..batch * 10 + 10).map(|n| TestRecord::new("k", n.to_string()));
+        client.produce(
+            "rolling",
+            batch % PARTITIONS,
+            Compression::None,
+            &records.collect::<Vec<_>>(),
+        );
+        pause(Duration::from_millis(50));
+    }
+}
+
+struct SetWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
