@@ -194,7 +194,7 @@ impl PartitionQueue {
     pub(super) fn refused(&mut self, pending: Pending, refusal: Refused, now: Instant) {
         if pending.parts.len() > 1 && refusal.is_too_large() {
             // Our own merging made it too large: undo it and try again with smaller ones.
-            self.merge_up_to_bytes = (pending.batch.size_bytes() / 2).max(MERGE_BELOW_BYTES);
+            self.merge_up_to_bytes = pending.batch.size_bytes() / 2;
         } else {
             self.refusal.get_or_insert(refusal);
         }
@@ -381,6 +381,16 @@ mod tests {
         let smaller = queue.take(IDENTITY).unwrap();
         assert_eq!((smaller.sequence, smaller.parts[0].tag), (Some(0), 0));
         assert!(smaller.parts.len() < 10, "{} parts", smaller.parts.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn merging_is_undone_for_a_target_that_takes_only_tiny_batches() {
+        let mut queue = queue([part(0, 2000), part(1, 2000)]);
+        let merged = queue.take(IDENTITY).unwrap();
+        assert_eq!(merged.parts.len(), 2);
+        queue.refused(merged, too_large(), Instant::now());
+        assert!(queue.drained().is_none(), "nothing is given back: it was our own doing");
+        assert_eq!(tags(&queue.take(IDENTITY).unwrap().parts), [0]);
     }
 
     #[test]
