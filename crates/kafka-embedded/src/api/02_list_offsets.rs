@@ -17,15 +17,22 @@ const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
+const TELLS_EPOCH: i16 = 4;
 const READ_COMMITTED: i8 = 1;
 
 pub(super) fn handle(state: &mut State, call: &Call<'_>, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let committed = request.isolation_level == READ_COMMITTED;
-    answer(request, |topic, wanted| {
+    let mut response = answer(request, |topic, wanted| {
         let epoch = wanted.current_leader_epoch;
         let partition = state.led_partition(call.node_id(), topic, wanted.partition_index, epoch)?;
         lookup(partition, wanted.timestamp, committed)
-    })
+    });
+    if call.version < TELLS_EPOCH {
+        for partition in response.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
+            partition.leader_epoch = -1;
+        }
+    }
+    response
 }
 
 pub(super) fn refuse(request: ListOffsetsRequest, error: E) -> ListOffsetsResponse {

@@ -105,7 +105,7 @@ fn answer(
         });
         return OffsetFetchResponse::default().with_groups(groups.collect());
     }
-    let topics = request.topics.map(|topics| {
+    let topics: Option<Vec<_>> = request.topics.map(|topics| {
         let topics = topics.into_iter().map(|topic| {
             OffsetFetchRequestTopics::default()
                 .with_name(topic.name)
@@ -113,13 +113,29 @@ fn answer(
         });
         topics.collect()
     });
-    match fetch(&request.group_id, topics) {
-        Ok(topics) => {
-            let topics = topics.into_iter().map(one_topic_before_batches);
-            OffsetFetchResponse::default().with_topics(topics.collect())
-        }
-        Err(error) => OffsetFetchResponse::default().with_error_code(error.code()),
-    }
+    let (topics, error_code) = match fetch(&request.group_id, topics.clone()) {
+        Ok(topics) => (topics, 0),
+        // Version 1 has no place for an error but on each partition.
+        Err(error) => (failed(topics, error), error.code()),
+    };
+    let topics = topics.into_iter().map(one_topic_before_batches);
+    OffsetFetchResponse::default()
+        .with_topics(topics.collect())
+        .with_error_code(error_code)
+}
+
+fn failed(topics: Option<Vec<OffsetFetchRequestTopics>>, error: E) -> Topics {
+    let topics = topics.into_iter().flatten().map(|topic| {
+        let partitions = topic
+            .partition_indexes
+            .iter()
+            .map(|index| nothing(*index).with_error_code(error.code()));
+        let partitions = partitions.collect();
+        OffsetFetchResponseTopics::default()
+            .with_name(topic.name)
+            .with_partitions(partitions)
+    });
+    topics.collect()
 }
 
 fn one_group(group_id: GroupId, topics: Result<Topics, E>) -> OffsetFetchResponseGroup {

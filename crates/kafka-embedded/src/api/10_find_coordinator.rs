@@ -26,13 +26,14 @@ pub(super) fn handle(state: &mut State, call: &Call<'_>, request: FindCoordinato
     let found = find(state, request.key);
     FindCoordinatorResponse::default()
         .with_error_code(found.error_code)
+        .with_error_message(None)
         .with_node_id(found.node_id)
         .with_host(found.host)
         .with_port(found.port)
 }
 
 pub(super) fn refuse(request: FindCoordinatorRequest, error: E) -> FindCoordinatorResponse {
-    let response = FindCoordinatorResponse::default();
+    let response = FindCoordinatorResponse::default().with_error_message(None);
     if request.coordinator_keys.is_empty() {
         return response
             .with_error_code(error.code())
@@ -46,6 +47,7 @@ pub(super) fn refuse(request: FindCoordinatorRequest, error: E) -> FindCoordinat
 fn find(state: &State, key: StrBytes) -> Coordinator {
     match state.coordinator_of(&key) {
         Some((id, node)) => Coordinator::default()
+            .with_error_message(None)
             .with_key(key)
             .with_node_id(BrokerId(id))
             .with_host(text(&node.host))

@@ -68,7 +68,9 @@ fn create(state: &mut State, topic: &CreatableTopic, validate_only: bool) -> Res
         assignments: assignments(topic)?,
         configs,
     };
-    let result = CreatableTopicResult::default().with_name(topic.name.clone());
+    let result = CreatableTopicResult::default()
+        .with_name(topic.name.clone())
+        .with_error_message(None);
     if validate_only {
         state.check_new_topic(&new)?;
         let factor = state.effective_replication_factor(new.replication_factor);

@@ -45,9 +45,13 @@ pub(super) fn handle(state: &mut State, _: &Call<'_>, request: DescribeAclsReque
             None => resources.push(resource.with_acls(vec![acl])),
         }
     }
-    DescribeAclsResponse::default().with_resources(resources)
+    DescribeAclsResponse::default()
+        .with_error_message(None)
+        .with_resources(resources)
 }
 
 pub(super) fn refuse(_: DescribeAclsRequest, error: E) -> DescribeAclsResponse {
-    DescribeAclsResponse::default().with_error_code(error.code())
+    DescribeAclsResponse::default()
+        .with_error_code(error.code())
+        .with_error_message(Some(text(&error.to_string())))
 }

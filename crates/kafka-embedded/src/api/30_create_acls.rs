@@ -24,7 +24,9 @@ pub(super) fn handle(state: &mut State, _: &Call<'_>, request: CreateAclsRequest
             operation: creation.operation,
             permission: creation.permission_type,
         });
-        response.results.push(AclCreationResult::default());
+        response
+            .results
+            .push(AclCreationResult::default().with_error_message(None));
     }
     response
 }

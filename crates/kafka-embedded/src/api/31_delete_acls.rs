@@ -16,7 +16,9 @@ pub(super) fn handle(state: &mut State, _: &Call<'_>, request: DeleteAclsRequest
     }
     let results = request.filters.into_iter().map(|filter| {
         let deleted = state.acls.delete(&read(filter));
-        DeleteAclsFilterResult::default().with_matching_acls(deleted.into_iter().map(written).collect())
+        DeleteAclsFilterResult::default()
+            .with_error_message(None)
+            .with_matching_acls(deleted.into_iter().map(written).collect())
     });
     DeleteAclsResponse::default().with_filter_results(results.collect())
 }
@@ -46,6 +48,7 @@ fn read(filter: DeleteAclsFilter) -> AclFilter {
 
 fn written(entry: AclEntry) -> DeleteAclsMatchingAcl {
     DeleteAclsMatchingAcl::default()
+        .with_error_message(None)
         .with_resource_type(entry.resource_type)
         .with_resource_name(text(&entry.resource_name))
         .with_pattern_type(entry.pattern_type)

@@ -128,6 +128,7 @@ fn result(entry: &Entry<'_>, include_synonyms: bool) -> DescribeConfigsResourceR
         .with_read_only(entry.key.read_only)
         .with_config_source(entry.source as i8)
         .with_is_sensitive(entry.key.sensitive)
+        .with_documentation(None)
         .with_config_type(entry.key.config_type)
         .with_synonyms(synonyms.collect())
 }
@@ -139,6 +140,7 @@ fn answer(
     let results = request.resources.into_iter().map(|resource| {
         let configs = configs(&resource);
         let result = DescribeConfigsResult::default()
+            .with_error_message(None)
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name);
         match configs {

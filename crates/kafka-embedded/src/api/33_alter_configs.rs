@@ -48,6 +48,7 @@ fn answer(
     let responses = request.resources.into_iter().map(|resource| {
         let altered = alter(&resource);
         let response = AlterConfigsResourceResponse::default()
+            .with_error_message(None)
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name);
         match altered {
