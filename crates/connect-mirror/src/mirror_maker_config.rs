@@ -9,8 +9,8 @@ mod key_report;
 use std::{fmt, sync::LazyLock};
 
 use config_def::{
-    ConfigDef, ConfigErrors, ConfigKey, ConfigTransformer, Importance, Props, Type, Validator, key, list_elements,
-    parse_boolean, security, with_prefix_stripped,
+    ConfigDef, ConfigErrors, ConfigKey, ConfigTransformer, Importance, Props, Type, Validator, key, parse_boolean,
+    security, with_prefix_stripped,
 };
 
 use crate::{
