@@ -53,6 +53,7 @@ impl Regular {
         let mut regular = Self {
             states: vec![State::Match],
             start: 0,
+            compiled_nodes: 0,
         };
         regular.start = regular.compile(&Node::Any(nodes?), 0)?;
         Some(regular)
