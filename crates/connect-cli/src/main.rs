@@ -1,1 +1,81 @@
-fn main() {}
+//! `heliograph`: a Connect worker and MirrorMaker 2 in one binary.
+//!
+//! Reads files, wires the crates together, owns exit codes and logging. Nothing here knows how a record is copied.
+
+mod clock;
+mod logging;
+mod mirror_maker;
+mod plugins;
+mod quickstart;
+mod shutdown;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use logging::LogFormat;
+
+/// Kafka's exit code for a wrong command line.
+const EXIT_USAGE: u8 = 255;
+
+/// A drop-in replacement for Apache Kafka MirrorMaker 2.
+#[derive(Debug, Parser)]
+#[command(name = "heliograph", version, arg_required_else_help = true)]
+struct Arguments {
+    /// How log lines look.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Mirrors between clusters as an mm2.properties file says (stands in for connect-mirror-maker.sh).
+    MirrorMaker {
+        /// The MirrorMaker 2 configuration.
+        #[arg(value_name = "mm2.properties")]
+        file: PathBuf,
+        /// Run only the flows towards these clusters.
+        #[arg(long, num_args = 1.., value_name = "CLUSTER")]
+        clusters: Vec<String>,
+    },
+    /// Two Kafkas in this process, sample orders and payments, and the mirroring between them.
+    Quickstart {
+        /// Mirror a fixed number of records, compare every one of them, and end.
+        #[arg(long)]
+        once: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version were asked for; anything else is a mistake.
+            let _ = error.print();
+            return match error.use_stderr() {
+                true => ExitCode::from(EXIT_USAGE),
+                false => ExitCode::SUCCESS,
+            };
+        }
+    };
+    logging::start(arguments.log_format, matches!(arguments.command, Command::Quickstart { .. }));
+    // One thread carries everything: the target's brokers are the limit, and a second thread costs wake-ups.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "cannot start the runtime");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(async {
+        match arguments.command {
+            Command::MirrorMaker { file, clusters } => mirror_maker::main(&file, &clusters).await,
+            Command::Quickstart { once } => quickstart::main(once).await,
+        }
+    });
+    // A resolver or codec that still holds a thread must not hold up the exit.
+    runtime.shutdown_background();
+    code
+}

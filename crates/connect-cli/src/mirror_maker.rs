@@ -1,0 +1,156 @@
+//! Dedicated mode: one herder for each flow of an `mm2.properties` file, in one process.
+
+use std::{path::Path, process::ExitCode, sync::Arc};
+
+use anyhow::{Context, Result, anyhow, bail};
+use config_def::{ConfigTransformer, PropertiesFile, properties};
+use connect_mirror::{
+    MirrorMetrics,
+    mirror_maker_config::{MirrorMakerConfig, SourceAndTarget},
+};
+use connect_runtime::{Clock, Herder, HerderOptions, WorkerSettings, herder::Assignments};
+use kafka_client::Dialer;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::{plugins::MirrorPlugins, shutdown};
+
+/// Kafka's exit code when the file is wrong or a cluster is not what it should be.
+const EXIT_START_FAILED: u8 = 2;
+/// Kafka's exit code when a worker ends by itself.
+const EXIT_WORKER_FAILED: u8 = 3;
+
+/// Mirrors as `file` says until a signal asks for the end. `targets` limits the flows to those towards these clusters.
+pub(crate) async fn main(file: &Path, targets: &[String]) -> ExitCode {
+    info!(version = env!("CARGO_PKG_VERSION"), file = %file.display(), "heliograph mirror-maker starts");
+    let bytes = match std::fs::read(file).with_context(|| format!("cannot read {}", file.display())) {
+        Ok(bytes) => bytes,
+        Err(error) => return failed(&error, EXIT_START_FAILED),
+    };
+    let flows = match Flows::read(&bytes, targets).with_context(|| format!("{} cannot be used", file.display())) {
+        Ok(flows) => flows,
+        Err(error) => return failed(&error, EXIT_START_FAILED),
+    };
+    let cancel = CancellationToken::new();
+    let stopping = cancel.clone();
+    let signals = async {
+        match shutdown::requested().await {
+            Ok(signal) => info!(signal, "stopping: in-flight batches are finished and offsets committed"),
+            Err(error) => error!(%error, "signals cannot be received; stopping"),
+        }
+        stopping.cancel();
+        // A second signal is impatience: the next start repeats what was not committed.
+        let _ = shutdown::requested().await;
+    };
+    let ended = tokio::select! {
+        biased;
+        ended = flows.run(MirrorMetrics::default(), cancel) => ended,
+        () = signals => Err(anyhow!("stopped before everything was finished")),
+    };
+    match ended {
+        Ok(()) => {
+            info!("heliograph mirror-maker stopped");
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed(&error, EXIT_WORKER_FAILED),
+    }
+}
+
+fn failed(error: &anyhow::Error, code: u8) -> ExitCode {
+    error!("{error:#}");
+    ExitCode::from(code)
+}
+
+/// Mirrors as the properties say until cancelled. The quickstart's way in.
+pub(crate) async fn run(
+    properties: &[u8],
+    targets: &[String],
+    metrics: MirrorMetrics,
+    cancel: CancellationToken,
+) -> Result<()> {
+    Flows::read(properties, targets)?.run(metrics, cancel).await
+}
+
+/// What a file makes of flows.
+struct Flows {
+    config: MirrorMakerConfig,
+    pairs: Vec<(SourceAndTarget, WorkerSettings)>,
+}
+
+impl Flows {
+    fn read(bytes: &[u8], targets: &[String]) -> Result<Self> {
+        let file: PropertiesFile = properties::parse(bytes)?;
+        let config = MirrorMakerConfig::parse(file.props(), &ConfigTransformer::identity())?;
+        let pairs: Vec<SourceAndTarget> = config
+            .cluster_pairs()
+            .into_iter()
+            .filter(|pair| targets.is_empty() || targets.contains(&pair.target))
+            .collect();
+        if pairs.is_empty() {
+            bail!(
+                "No source->target replication flows. Enable one with `source->target.enabled = true`; the clusters are {}",
+                config.clusters().join(", ")
+            );
+        }
+        for alias in pairs.iter().flat_map(|pair| [&pair.source, &pair.target]) {
+            if !config.client_config(alias).admin.contains_key("bootstrap.servers") {
+                bail!("cluster {alias} has no bootstrap servers: set {alias}.bootstrap.servers = host:port");
+            }
+        }
+        let mut workers = Vec::new();
+        for pair in pairs {
+            let settings = WorkerSettings::parse(&config.worker_config(&pair))
+                .with_context(|| format!("the worker of {pair} (properties `{}.*` of the file)", pair.target))?;
+            workers.push((pair, settings));
+        }
+        Ok(Self { config, pairs: workers })
+    }
+
+    async fn run(self, metrics: MirrorMetrics, cancel: CancellationToken) -> Result<()> {
+        let dialer = Dialer::tcp();
+        let host = host_name();
+        let mut herders = JoinSet::new();
+        for (pair, settings) in self.pairs {
+            let connectors = MirrorPlugins::CONNECTORS
+                .into_iter()
+                .map(|connector| (connector.name().to_owned(), self.config.connector_config(&pair, connector)))
+                .collect();
+            let plugins = MirrorPlugins::new(dialer.clone(), metrics.clone(), &settings.props)
+                .with_context(|| format!("the worker of {pair}"))?;
+            let (herder, _handle) = Herder::new(HerderOptions {
+                flow: pair.to_string(),
+                worker_id: format!("{host}/{pair}/{}", uuid::Uuid::new_v4()),
+                settings,
+                connectors,
+                plugins: Arc::new(plugins),
+                dialer: dialer.clone(),
+                clock: Clock::system(),
+                assignments: Assignments::single_node(),
+            });
+            let cancel = cancel.child_token();
+            herders.spawn(async move { (pair, herder.run(cancel).await) });
+        }
+        let mut first_failure = None;
+        while let Some(ended) = herders.join_next().await {
+            let failure = match ended {
+                Ok((_, Ok(()))) => continue,
+                Ok((pair, Err(error))) => anyhow!(error).context(format!("the worker of {pair} failed")),
+                Err(error) => anyhow!(error).context("a worker ended unexpectedly"),
+            };
+            // As in Kafka, one worker that cannot go on ends the process: whoever watches it starts it again.
+            cancel.cancel();
+            first_failure.get_or_insert(failure);
+        }
+        first_failure.map_or(Ok(()), Err)
+    }
+}
+
+/// The host's name, for the worker's id in the status topic.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "localhost".to_owned(),
+        name => name.to_owned(),
+    }
+}
