@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::metadata::{Broker, Metadata, Topics};
 use crate::metrics::ClientMetrics;
 use crate::pool::{Pool, Role};
+use crate::retry::is_retriable;
 
 /// Metadata versions below this cannot say that topics are not to be created.
 const METADATA_WITHOUT_AUTO_CREATION: i16 = 4;
@@ -214,7 +215,9 @@ impl Client {
         for address in &candidates {
             match pool.get(address, Role::General).await {
                 Ok(connection) => return Ok(connection),
-                Err(error) => last = Some(Arc::new(error)),
+                // One that may pass says more than one that will not: it is worth coming back.
+                Err(error) if last.is_none() || is_retriable(&error) => last = Some(Arc::new(error)),
+                Err(_) => {}
             }
         }
         let tried: Vec<_> = candidates.iter().map(HostPort::to_string).collect();

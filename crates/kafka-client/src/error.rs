@@ -66,7 +66,7 @@ pub enum Error {
         source: Arc<io::Error>,
     },
     /// A request was not answered in time. The connection is given up: its answers come in order, so all later ones are late too.
-    #[error("{broker} did not answer {api:?} within {} ms (request.timeout.ms)", timeout.as_millis())]
+    #[error("{broker} did not answer {api:?} within {} ms{}", timeout.as_millis(), timeout_hint(*api))]
     RequestTimeout {
         /// Who was asked.
         broker: Arc<str>,
@@ -196,6 +196,14 @@ pub enum Error {
         #[source]
         source: Option<Arc<Error>>,
     },
+}
+
+/// Somebody who takes a connection and stays silent may wait for another protocol's greeting.
+fn timeout_hint(api: ApiKey) -> &'static str {
+    match api {
+        ApiKey::ApiVersions => "; check that this is the port of a Kafka listener, and security.protocol",
+        _ => "",
+    }
 }
 
 impl Error {

@@ -46,8 +46,9 @@ pub fn is_retriable(error: &Error) -> bool {
         | Error::Connect { .. }
         | Error::ConnectTimeout { .. }
         | Error::Disconnected { .. }
-        | Error::RequestTimeout { .. }
-        | Error::NoBrokers { .. } => true,
+        | Error::RequestTimeout { .. } => true,
+        // As good as the best of the brokers that were tried.
+        Error::NoBrokers { source, .. } => source.as_deref().is_none_or(is_retriable),
         // A proxy in front of a broker that restarts accepts and hangs up.
         Error::ClosedInHandshake { .. } => true,
         // We closed it ourselves: idle or replaced. A new connection is the answer.
@@ -151,14 +152,15 @@ impl Retry {
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, Error>>,
     {
+        let mut last = None;
         loop {
-            let result = match tokio::time::timeout_at(self.deadline, attempt()).await {
-                Ok(result) => result,
-                Err(_elapsed) => return Err(self.timed_out(what, None)),
-            };
-            match result {
-                Ok(value) => return Ok(value),
-                Err(error) => self.pause_or_fail(what, error).await?,
+            match tokio::time::timeout_at(self.deadline, attempt()).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => {
+                    last = Some(error.clone());
+                    self.pause_or_fail(what, error).await?;
+                }
+                Err(_elapsed) => return Err(self.timed_out(what, last)),
             }
         }
     }

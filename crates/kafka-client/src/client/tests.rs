@@ -212,3 +212,21 @@ async fn a_closed_client_fails_what_is_under_way_and_connects_again_when_asked()
     assert!(connection.is_closed());
     client.refresh_metadata(Topics::All).await.expect("it is up");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_port_is_told_at_once_unless_another_broker_may_come_back() {
+    let http = Dialer::from_fn(|_host, port| async move {
+        match port {
+            80 => Ok(tokio::io::join(&b"HTTP/1.1 400 Bad Request\r\n"[..], tokio::io::sink())),
+            _ => Err(std::io::ErrorKind::ConnectionRefused.into()),
+        }
+    });
+    let with = |ports: &[u16]| Client::new(TestCluster::config(ports), http.clone());
+    let error = with(&[80]).any_connection().await.expect_err("it is no broker");
+    assert!(error.chain().contains("it speaks HTTP"), "{}", error.chain());
+    assert!(!is_retriable(&error));
+    for _ in 0..5 {
+        let error = with(&[80, 9092]).any_connection().await.expect_err("neither is there");
+        assert!(is_retriable(&error), "{}", error.chain());
+    }
+}

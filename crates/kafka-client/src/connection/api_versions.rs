@@ -188,6 +188,31 @@ mod tests {
         }
     }
 
+    /// What a 4.3.1 broker sends, after the correlation id.
+    fn recorded(response: &'static [u8]) -> Bytes {
+        Bytes::from_static(response).slice(4..)
+    }
+
+    #[test]
+    fn a_real_broker_is_understood() {
+        let v4 = recorded(include_bytes!("../../testdata/api-versions-response-v4.bin"));
+        let v0 = recorded(include_bytes!("../../testdata/api-versions-response-v0.bin"));
+        let (Some(Answer::Versions(flexible)), Some(Answer::Versions(plain))) = (read(v4, 4), read(v0, 0)) else {
+            panic!("both are answers");
+        };
+        assert_eq!(flexible.ranges, plain.ranges);
+        assert_eq!(flexible.range(ApiKey::Fetch), Some(VersionRange { min: 4, max: 18 }));
+        assert_eq!(
+            flexible.range(ApiKey::ApiVersions),
+            Some(VersionRange { min: 0, max: 4 })
+        );
+        assert_eq!(flexible.finalized_feature("transaction.version"), Some(2));
+        let unsupported = recorded(include_bytes!(
+            "../../testdata/api-versions-response-v99-unsupported.bin"
+        ));
+        assert!(matches!(read(unsupported, 4), Some(Answer::Older(4))));
+    }
+
     #[test]
     fn an_older_broker_names_its_highest_version() {
         let body = response(ErrorCode::UNSUPPORTED_VERSION, 0);
