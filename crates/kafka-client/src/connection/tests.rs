@@ -462,3 +462,28 @@ async fn connections_are_counted() {
     assert_eq!((metrics.connections_opened(), metrics.connections_open()), (1, 0));
     assert_eq!(metrics.traffic.snapshot().responses, 1);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn whatever_a_peer_sends_every_waiter_hears_of_an_end(
+        answers in proptest::collection::vec(proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40), 0..4),
+        wild in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..64),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.expect("a runtime").block_on(async {
+            let (connection, mut peer) = connect().await;
+            // Metadata 9 has a flexible header, whose tagged fields are the peer's to choose.
+            let ask = || RequestFrame { api_key: ApiKey::Metadata, version: 9, ..frame(b"ask") };
+            let replies: Vec<Reply> = (0..4).map(|_| connection.submit(ask())).collect();
+            for (id, answer) in (1..).zip(&answers) {
+                peer.send(id, answer).await;
+            }
+            let _ = peer.stream.write_all(&wild).await;
+            for reply in replies {
+                let _ = reply.await; // within the request timeout at the latest
+            }
+        });
+    }
+}
