@@ -456,7 +456,6 @@ impl Herder {
 
     fn on_task_configs(&mut self, name: &str, tasks: &[Props]) {
         let Some(stores) = &self.stores else { return };
-        let leads = self.assignment.as_ref().is_some_and(|assignment| assignment.leader);
         let change = {
             let configs = stores.configs.state();
             let Some(connector) = configs.connector(name) else {
@@ -475,7 +474,7 @@ impl Herder {
                 tasks,
             }
         };
-        if leads {
+        if self.leads() {
             self.config_writes.push(change, None);
         } else {
             // Forwarding to the leader comes with the group.
@@ -484,6 +483,10 @@ impl Herder {
     }
 
     fn on_exit(&mut self, exit: Exit<Arc<str>, ConnectorTaskId>) {
+        // What it reported before its end may still be waiting, and comes first.
+        while let Ok(event) = self.events_seen.try_recv() {
+            self.on_worker(event);
+        }
         match exit {
             Exit::Connector { key: name, run } => {
                 let Some(child) = self.connectors.get(&name).filter(|child| child.run == run) else {
@@ -513,6 +516,7 @@ impl Herder {
             }
         }
         self.reconcile();
+        self.tidy_statuses();
     }
 
     /// Nothing of a child that was given up is believed any more; its successor may start.
@@ -539,6 +543,12 @@ impl Herder {
             self.put_stopped(StatusKey::Task(id), restarting);
         }
         self.reconcile();
+        self.tidy_statuses();
+    }
+
+    /// Whether this worker writes configurations.
+    fn leads(&self) -> bool {
+        self.assignment.as_ref().is_some_and(|assignment| assignment.leader)
     }
 
     fn stop_connector(&mut self, name: &Arc<str>) {

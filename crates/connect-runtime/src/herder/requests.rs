@@ -81,8 +81,7 @@ impl Herder {
     }
 
     fn write(&mut self, change: ConfigChange, reply: Reply<()>) {
-        let leads = self.assignment.as_ref().is_some_and(|assignment| assignment.leader);
-        match leads {
+        match self.leads() {
             true => self.config_writes.push(change, Some(reply)),
             false => drop(reply.send(Err(RequestError::NotLeader))),
         }

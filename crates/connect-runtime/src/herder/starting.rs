@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use config_def::with_prefix_stripped;
 use connect_api::{ConnectError, Props, SourceTask, TaskContext};
 use kafka_client::{
     Client,
@@ -149,7 +150,9 @@ impl Herder {
         let task = self.plugins.connector(class(&connector)?)?.new_task();
         let producer_props = clients::task_producer(&self.settings.props, &connector, id);
         if id.task == 0 {
-            for key in without_effect(&producer_props, ClientKind::Producer) {
+            let mut given = with_prefix_stripped(&self.settings.props, "producer.");
+            given.extend(with_prefix_stripped(&connector, "producer.override."));
+            for key in without_effect(&given, ClientKind::Producer) {
                 warn!(
                     connector = &*id.connector,
                     key, "a setting of the producer has no effect here"

@@ -6,8 +6,8 @@ use super::{ConnectorInfo, Herder, StatusInfo, children::Child};
 use crate::{
     storage::{
         KeyValue,
-        config::raw,
-        status::{Status, StatusKey, active_topic_record},
+        config::{ConfigState, ConnectorConfigState, raw},
+        status::{Status, StatusKey, active_topic_record, active_topic_tombstone},
     },
     worker::{ConnectorTaskId, State},
 };
@@ -42,11 +42,34 @@ impl Herder {
         }
     }
 
-    /// It has stopped; if it was asked to restart, it is about to start again.
+    /// It has stopped, and is no longer among the children. If it was asked to restart it is about to start again; if
+    /// it is no longer configured, this was its last word.
     pub(super) fn put_stopped(&mut self, key: StatusKey, restarting: bool) {
         self.put_status_safe(key.clone(), State::Unassigned, None);
-        if restarting {
+        let gone = self.leads()
+            && self
+                .stores
+                .as_ref()
+                .is_some_and(|stores| self.is_gone(&key, &stores.configs.state()));
+        if gone {
+            self.status_writes.push(key.tombstone());
+        } else if restarting {
             self.put_status(key, State::Restarting, None);
+        }
+    }
+
+    /// Whether nobody is to run it and nobody does here.
+    fn is_gone(&self, key: &StatusKey, configs: &ConfigState) -> bool {
+        match key {
+            StatusKey::Connector(name) => {
+                configs.connector(name).is_none() && !self.connectors.contains_key(name.as_str())
+            }
+            StatusKey::Task(id) => {
+                let tasks = configs
+                    .connector(&id.connector)
+                    .map_or(0, |connector| connector.task_configs().len());
+                usize::try_from(id.task).map_or(true, |task| task >= tasks) && !self.tasks.contains_key(id)
+            }
         }
     }
 
@@ -65,29 +88,23 @@ impl Herder {
 
     /// The leader removes the statuses of what is no longer configured.
     pub(super) fn tidy_statuses(&mut self) {
-        let leads = self.assignment.as_ref().is_some_and(|assignment| assignment.leader);
-        let (Some(stores), true) = (&self.stores, leads) else {
+        let (Some(stores), true) = (&self.stores, self.leads()) else {
             return;
         };
         let gone: Vec<KeyValue> = {
             let configs = stores.configs.state();
-            let is_gone = |key: &StatusKey| match key {
-                StatusKey::Connector(name) => configs.connector(name).is_none(),
-                StatusKey::Task(id) => {
-                    let tasks = configs
-                        .connector(&id.connector)
-                        .map_or(0, |connector| connector.task_configs().len());
-                    usize::try_from(id.task).map_or(true, |task| task >= tasks) && !self.tasks.contains_key(id)
-                }
+            let statuses = stores.statuses.state();
+            let of_nobody = |connector: &str| {
+                configs.connector(connector).is_none() && !self.tasks.keys().any(|id| &*id.connector == connector)
             };
-            stores
-                .statuses
-                .state()
+            let topics = statuses.active_topics().filter(|(connector, _)| of_nobody(connector));
+            let topics = topics.map(|(connector, topic)| active_topic_tombstone(topic, connector));
+            let keys = statuses
                 .keys()
                 .into_iter()
-                .filter(is_gone)
-                .map(|key| key.tombstone())
-                .collect()
+                .filter(|key| self.is_gone(key, &configs))
+                .map(|key| key.tombstone());
+            keys.chain(topics).collect()
         };
         for tombstone in gone {
             if self.status_writes.waiting(&tombstone.key) != Some(None) {
@@ -118,7 +135,7 @@ impl Herder {
                 trace: None,
             },
         };
-        let info = |(name, connector): (&str, &crate::storage::config::ConnectorConfigState)| {
+        let info = |(name, connector): (&str, &ConnectorConfigState)| {
             let own = self
                 .connectors
                 .get(name)

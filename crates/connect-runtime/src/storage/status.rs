@@ -83,8 +83,19 @@ pub fn active_topic_record(topic: &str, id: &ConnectorTaskId, now_ms: i64) -> Ke
         task: id.task,
         discover_timestamp: now_ms,
     };
-    let key = format!("{TOPIC_PREFIX}{topic}{TOPIC_SEPARATOR}{}", id.connector);
-    KeyValue::new(key, to_java_json(&ActiveTopicValue { topic: active }))
+    KeyValue::new(
+        active_topic_key(topic, &id.connector),
+        to_java_json(&ActiveTopicValue { topic: active }),
+    )
+}
+
+/// The record that forgets that `connector` has written to `topic`.
+pub fn active_topic_tombstone(topic: &str, connector: &str) -> KeyValue {
+    KeyValue::tombstone(active_topic_key(topic, connector))
+}
+
+fn active_topic_key(topic: &str, connector: &str) -> String {
+    format!("{TOPIC_PREFIX}{topic}{TOPIC_SEPARATOR}{connector}")
 }
 
 /// What the status topic adds up to (the cache of Java's `KafkaStatusBackingStore`).
@@ -120,6 +131,13 @@ impl StatusState {
             .into_iter()
             .flatten()
             .map(|(topic, _)| topic.as_str())
+    }
+
+    /// Every connector with every topic that it has written to.
+    pub fn active_topics(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.topics
+            .iter()
+            .flat_map(|(connector, topics)| topics.keys().map(move |topic| (connector.as_str(), topic.as_str())))
     }
 
     /// Every connector and task that has a status.
