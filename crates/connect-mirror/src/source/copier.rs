@@ -137,7 +137,8 @@ impl Copier {
             match outcome.result {
                 Ok(base) => {
                     let partition = &mut self.partitions[at];
-                    let next = partition.oldest_in_flight().unwrap_or(sent.upstream.last_offset() + 1);
+                    // Behind the last record there may be offsets that hold none, such as markers.
+                    let next = partition.oldest_in_flight().unwrap_or(partition.position);
                     partition.metrics.acknowledged(
                         now_ms,
                         sent.records,
@@ -262,13 +263,11 @@ impl Copier {
         if partition.is_held() {
             return;
         }
-        let nothing_came = fetched.batches.is_empty();
-        let acknowledged_up_to = partition.oldest_in_flight().unwrap_or(if nothing_came {
-            fetched.next_offset
-        } else {
-            fetched.from
-        });
+        let is_empty = fetched.batches.is_empty();
+        let unsent = if is_empty { fetched.next_offset } else { fetched.from };
+        let acknowledged_up_to = partition.oldest_in_flight().unwrap_or(unsent);
         partition.metrics.fetched(fetched.high_watermark, acknowledged_up_to);
+        partition.position = fetched.next_offset;
         let mut from = fetched.from;
         for entry in fetched.batches {
             let next = entry.last_offset().saturating_add(1).max(from);
@@ -319,6 +318,7 @@ impl Copier {
         let partition = &self.partitions[at];
         match held {
             Held::Already => {}
+            Held::FurtherBack { from } => self.go_back(at, from),
             Held::CutSmaller { from, max_batch_bytes } => {
                 tracing::info!(
                     task, partition = %partition.source, target = %partition.target, offset = from, max_batch_bytes,
@@ -370,6 +370,7 @@ impl Copier {
         self.consumer.seek(&partition.source, offset);
         self.consumer.pause(&partition.source);
         partition.is_paused = true;
+        partition.position = offset;
     }
 
     /// Pauses partitions that are held back or have used their credit, resumes the others.

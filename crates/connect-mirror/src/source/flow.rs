@@ -71,12 +71,6 @@ impl Flow {
         }
         // The first load happens even if refreshing is switched off.
         schedule.add(Job::RefreshTopics, now, config.refresh_topics_interval);
-        if config.sync_topic_acls_interval.is_some() {
-            schedule.add(Job::SyncTopicAcls, now, config.sync_topic_acls_interval);
-        }
-        if config.sync_topic_configs_interval.is_some() {
-            schedule.add(Job::SyncTopicConfigs, now, config.sync_topic_configs_interval);
-        }
         Self {
             name,
             config,
@@ -115,10 +109,6 @@ impl Flow {
                 None => Ok(()),
             },
             Job::RefreshTopics => self.refresh_topics().await,
-            // Nothing can be said of topics that are not known yet.
-            Job::SyncTopicConfigs | Job::SyncTopicAcls if self.assigned.borrow().is_none() => {
-                Err(ConnectError::new("topics are not known yet"))
-            }
             Job::SyncTopicConfigs => {
                 self.remote_topics
                     .sync_configs(&self.source_topics, &self.target_topics)
@@ -171,7 +161,22 @@ impl Flow {
         if is_first || !changes.is_empty() {
             self.publish(is_first);
         }
+        if is_first {
+            self.schedule_syncs();
+        }
         complete
+    }
+
+    /// Settings and ACLs can be synced from the moment on when topics are known.
+    fn schedule_syncs(&mut self) {
+        let now = Instant::now();
+        let acls = (Job::SyncTopicAcls, self.config.sync_topic_acls_interval);
+        let configs = (Job::SyncTopicConfigs, self.config.sync_topic_configs_interval);
+        for (job, interval) in [acls, configs] {
+            if interval.is_some() {
+                self.schedule.add(job, now, interval);
+            }
+        }
     }
 
     /// Creates what the target lacks. The tasks start all the same when some of it fails: they hold back what has no

@@ -26,6 +26,8 @@ pub(crate) struct Partition {
     pub(crate) metrics: PartitionMetrics,
     /// The largest batch that the target takes, once it has refused a larger one.
     pub(crate) max_batch_bytes: Option<usize>,
+    /// The next offset to be fetched.
+    pub(crate) position: i64,
     /// Whether the consumer has been told to pause it.
     pub(crate) is_paused: bool,
     in_flight: VecDeque<Sent>,
@@ -54,9 +56,10 @@ impl Sent {
     }
 }
 
-/// The partition is not read until `until`.
+/// The partition is not read until `until`, and then from `from` on.
 #[derive(Debug)]
 struct Hold {
+    from: i64,
     until: Instant,
 }
 
@@ -67,6 +70,8 @@ pub(crate) enum Held {
     CutSmaller { from: i64, max_batch_bytes: usize },
     /// Go back to `from` and wait. `is_news`: a person should read of it, which is rarer the longer it lasts.
     Wait { from: i64, delay: Duration, is_news: bool },
+    /// It is held already, but what it is held for lies behind `from`: go back there.
+    FurtherBack { from: i64 },
     /// An earlier refusal has settled that already.
     Already,
 }
@@ -84,6 +89,7 @@ impl Partition {
             key,
             metrics,
             max_batch_bytes: None,
+            position: 0,
             is_paused: false,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
@@ -136,10 +142,15 @@ impl Partition {
 
     /// The target refused `sent`, and with it everything behind it.
     pub(crate) fn refused(&mut self, sent: &Sent, refusal: &Refusal, now: Instant) -> Held {
-        if self.hold.is_some() {
-            return Held::Already;
-        }
         let from = sent.upstream.first_offset();
+        if let Some(hold) = &mut self.hold {
+            // Refusals come in order; what can come late is the refusal of a batch before an unreadable one.
+            if from >= hold.from {
+                return Held::Already;
+            }
+            hold.from = from;
+            return Held::FurtherBack { from };
+        }
         let is_too_large = matches!(
             refusal.code,
             Some(ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE)
@@ -147,7 +158,7 @@ impl Partition {
         if is_too_large && sent.records > 1 {
             let max_batch_bytes = (sent.batch_bytes / 2).max(1);
             self.max_batch_bytes = Some(max_batch_bytes);
-            self.hold = Some(Hold { until: now });
+            self.hold = Some(Hold { from, until: now });
             return Held::CutSmaller { from, max_batch_bytes };
         }
         // Without a broker's word the producer has already waited long for one.
@@ -168,7 +179,10 @@ impl Partition {
         let doublings = self.attempts.min(16);
         let delay = FIRST_HOLD.saturating_mul(1 << doublings).min(longest);
         self.attempts = self.attempts.saturating_add(1);
-        self.hold = Some(Hold { until: now + delay });
+        self.hold = Some(Hold {
+            from,
+            until: now + delay,
+        });
         Held::Wait {
             from,
             delay,
@@ -314,6 +328,17 @@ mod tests {
         assert!(partition.is_held());
         partition.release(now + FIRST_HOLD);
         assert!(!partition.is_held());
+    }
+
+    #[test]
+    fn a_refusal_before_an_unreadable_batch_goes_further_back() {
+        let now = Instant::now();
+        let mut partition = partition();
+        let tag = send(&mut partition, 5, 5, 100);
+        assert!(matches!(partition.unreadable(10, now), Held::Wait { from: 10, .. }));
+        let sent = partition.take(tag).unwrap();
+        let no = refusal(Some(ErrorCode::POLICY_VIOLATION));
+        assert_eq!(partition.refused(&sent, &no, now), Held::FurtherBack { from: 5 });
     }
 
     #[test]
