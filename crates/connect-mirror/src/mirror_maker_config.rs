@@ -13,6 +13,7 @@ use config_def::{
     security, with_prefix_stripped,
 };
 
+pub use self::key_report::{KeyReport, KeyUse, Reach};
 use crate::{
     checkpoint,
     client_props::{cluster_client_keys, is_cluster_client_key},
@@ -358,6 +359,12 @@ impl MirrorMakerConfig {
             admin: client("admin"),
             consumer: client("consumer"),
         }
+    }
+
+    /// What each key of the file reaches, and which reach nothing. `worker` is the table of a worker, which this crate
+    /// does not know.
+    pub fn key_report(&self, worker: &ConfigDef) -> KeyReport {
+        KeyReport::new(self, worker)
     }
 }
 
