@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kafka_protocol::messages::ApiKey;
+use kafka_wire::RecordBatch;
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -206,6 +207,34 @@ impl Cluster {
             message: "it does not exist".to_owned(),
             source,
         })
+    }
+
+    /// Appends a batch as it is, at the end: nothing is checked, so that what only old or odd brokers hold can be put
+    /// there too. Gives its base offset.
+    pub fn append(&self, topic: &str, partition: i32, batch: &RecordBatch) -> Result<i64, Error> {
+        let mut state = self.shared.state();
+        let found = state
+            .partition_mut(topic, partition)
+            .map_err(|_| no_partition(topic, partition))?;
+        let appended = found.log.append_as_is(batch, found.leader_epoch);
+        self.shared.log_changed.notify_waiters();
+        appended.map_err(|source| Error::Refused {
+            what: format!("appending to {topic}-{partition}"),
+            message: "the batch is damaged".to_owned(),
+            source,
+        })
+    }
+
+    /// Loses every batch that reaches `offset` or beyond and begins a new leader epoch, as an unclean election does.
+    pub fn truncate(&self, topic: &str, partition: i32, offset: i64) -> Result<(), Error> {
+        let mut state = self.shared.state();
+        let found = state
+            .partition_mut(topic, partition)
+            .map_err(|_| no_partition(topic, partition))?;
+        found.log.truncate(offset);
+        found.lead(found.leader);
+        self.shared.log_changed.notify_waiters();
+        Ok(())
     }
 
     /// Does what the log cleaner does, now: of every key only the last record stays. Batches keep their offsets.

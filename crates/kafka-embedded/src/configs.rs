@@ -102,7 +102,8 @@ fn check_words(name: &str, value: &str) -> Result<(), String> {
         _ => return Ok(()),
     };
     for word in value.split(',').map(str::trim) {
-        if !allowed.contains(&word) && !(name == "cleanup.policy" && value.is_empty()) {
+        let keeps_all = name == "cleanup.policy" && value.is_empty();
+        if !keeps_all && !allowed.contains(&word) {
             let allowed = allowed.join(", ");
             return Err(format!(
                 "Invalid value {value} for configuration {name}: String must be one of: {allowed}"

@@ -60,7 +60,7 @@ mod tests {
     async fn frames_arrive_however_the_bytes_are_cut() {
         let bytes = [0, 0, 0, 2, 1, 2, 0, 0, 0, 0, 0, 0, 0, 1, 9];
         for cut in 0..bytes.len() {
-            let mut stream = tokio_test_stream(&bytes[..cut], &bytes[cut..]);
+            let mut stream = cut_stream(&bytes[..cut], &bytes[cut..]);
             let mut reader = FrameReader::default();
             let mut frames = Vec::new();
             while let Some(frame) = reader.next(&mut stream).await.expect("a frame") {
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(broken.expect_err("broken").kind(), io::ErrorKind::UnexpectedEof);
     }
 
-    fn tokio_test_stream<'a>(first: &'a [u8], then: &'a [u8]) -> impl AsyncRead + Unpin + 'a {
-        first.chain(then)
+    fn cut_stream<'a>(first: &'a [u8], then: &'a [u8]) -> impl AsyncRead + Unpin + 'a {
+        AsyncReadExt::chain(first, then)
     }
 }

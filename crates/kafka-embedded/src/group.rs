@@ -2,6 +2,7 @@
 //!
 //! Left out on purpose: the `consumer` protocol of KIP-848, share and streams groups, expiry of offsets.
 
+mod departure;
 pub(crate) mod membership;
 pub(crate) mod offsets;
 

@@ -182,6 +182,30 @@ impl Log {
         Ok(self.log_start_offset)
     }
 
+    /// Appends a batch as it is, without a question asked; what no producer may send is stored as well.
+    pub(crate) fn append_as_is(&mut self, batch: &RecordBatch, leader_epoch: i32) -> Result<i64, E> {
+        let base_offset = self.end_offset;
+        self.push(stamped(batch, base_offset, leader_epoch, None)?);
+        Ok(base_offset)
+    }
+
+    /// Loses every batch that reaches `offset` or beyond, as when a replica that lagged behind becomes the leader.
+    pub(crate) fn truncate(&mut self, offset: i64) {
+        while let Some(last) = self.batches.back()
+            && last.last_offset() >= offset
+        {
+            self.end_offset = last.base_offset();
+            self.size_bytes -= last.size_bytes();
+            self.batches.pop_back();
+        }
+        let end = self.end_offset;
+        self.log_start_offset = self.log_start_offset.min(end);
+        self.epochs.retain(|(_, start)| *start < end);
+        self.aborted.retain(|aborted| aborted.last_offset < end);
+        self.open_transactions.retain(|_, first_offset| *first_offset < end);
+        self.producers.truncate(end);
+    }
+
     fn push(&mut self, batch: RecordBatch) {
         self.note_epoch(batch.partition_leader_epoch(), batch.base_offset());
         self.end_offset = batch.last_offset() + 1;

@@ -179,7 +179,7 @@ impl Group {
         Joined::Later(receiver)
     }
 
-    fn prepare_rebalance(&mut self, now: Instant) {
+    pub(super) fn prepare_rebalance(&mut self, now: Instant) {
         if self.state == GroupState::CompletingRebalance {
             for member in self.members.values_mut() {
                 member.assignment = Bytes::new();
@@ -194,7 +194,7 @@ impl Group {
         self.complete_join_when_all_came(now);
     }
 
-    fn complete_join_when_all_came(&mut self, now: Instant) {
+    pub(super) fn complete_join_when_all_came(&mut self, now: Instant) {
         let all_came = self.members.values().all(|member| member.awaiting_join.is_some());
         if self.state == GroupState::PreparingRebalance && all_came && self.pending.is_empty() {
             self.complete_join(now);
@@ -202,7 +202,7 @@ impl Group {
     }
 
     /// Ends the join phase without those who did not come; static members stay.
-    fn complete_join(&mut self, now: Instant) {
+    pub(super) fn complete_join(&mut self, now: Instant) {
         self.members
             .retain(|_, member| member.awaiting_join.is_some() || member.instance_id.is_some());
         self.generation += 1;
@@ -253,7 +253,7 @@ impl Group {
                 None => votes.push((name, 1)),
             }
         }
-        votes.sort_by(|a, b| b.1.cmp(&a.1));
+        votes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         votes.first().map(|(name, _)| (*name).to_owned())
     }
 
@@ -337,77 +337,6 @@ impl Group {
             _ => Ok(()),
         }
     }
-
-    pub(crate) fn leave(&mut self, member_id: &str, instance_id: Option<&str>, now: Instant) -> Result<(), E> {
-        let member_id = match instance_id {
-            Some(instance_id) if member_id.is_empty() => {
-                self.static_member(instance_id).ok_or(E::UnknownMemberId)?.to_owned()
-            }
-            _ => member_id.to_owned(),
-        };
-        if self.pending.remove(&member_id).is_some() {
-            self.complete_join_when_all_came(now);
-            return Ok(());
-        }
-        self.check_instance(&member_id, instance_id)?;
-        if !self.members.contains_key(&member_id) {
-            return Err(E::UnknownMemberId);
-        }
-        self.remove(&member_id, now);
-        Ok(())
-    }
-
-    fn remove(&mut self, member_id: &str, now: Instant) {
-        let Some(mut member) = self.members.remove(member_id) else {
-            return;
-        };
-        member.answer_join(join_refused(member_id, E::UnknownMemberId));
-        member.answer_sync(sync_refused(E::UnknownMemberId));
-        if self.leader.as_deref() == Some(member_id) {
-            self.leader = self.members.keys().next().cloned();
-        }
-        self.prepare_rebalance(now);
-    }
-
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let sessions = self
-            .members
-            .values()
-            .filter(|member| !member.waits())
-            .map(|member| member.session_deadline);
-        let deadlines = sessions
-            .chain(self.pending.values().copied())
-            .chain(self.phase_deadline);
-        deadlines.min()
-    }
-
-    pub(super) fn expire(&mut self, group_id: &str, now: Instant) {
-        self.pending.retain(|_, deadline| *deadline > now);
-        let silent = |(_, member): &(&String, &Member)| !member.waits() && member.session_deadline <= now;
-        let silent: Vec<String> = self.members.iter().filter(silent).map(|(id, _)| id.clone()).collect();
-        for member_id in silent {
-            tracing::info!(group_id, member_id, "member fell silent");
-            self.remove(&member_id, now);
-        }
-        self.complete_join_when_all_came(now);
-        if self.phase_deadline.is_none_or(|deadline| deadline > now) {
-            return;
-        }
-        self.phase_deadline = None;
-        match self.state {
-            GroupState::PreparingRebalance => self.complete_join(now),
-            GroupState::CompletingRebalance => self.drop_unsynced(now),
-            GroupState::Empty | GroupState::Stable => {}
-        }
-    }
-
-    fn drop_unsynced(&mut self, now: Instant) {
-        let unsynced = |(_, member): &(&String, &Member)| member.awaiting_sync.is_none();
-        let unsynced: Vec<String> = self.members.iter().filter(unsynced).map(|(id, _)| id.clone()).collect();
-        for member_id in unsynced {
-            self.remove(&member_id, now);
-        }
-    }
 }
 
 impl Member {
@@ -421,19 +350,19 @@ impl Member {
     }
 
     /// While it waits for an answer of ours, silence is not its fault.
-    fn waits(&self) -> bool {
+    pub(super) fn waits(&self) -> bool {
         self.awaiting_join.is_some() || self.awaiting_sync.is_some()
     }
 
     // A member that hung up meanwhile does not hear the answer; it will be missed at its session's end.
 
-    fn answer_join(&mut self, response: JoinGroupResponse) {
+    pub(super) fn answer_join(&mut self, response: JoinGroupResponse) {
         if let Some(waiting) = self.awaiting_join.take() {
             let _ = waiting.send(response);
         }
     }
 
-    fn answer_sync(&mut self, response: SyncGroupResponse) {
+    pub(super) fn answer_sync(&mut self, response: SyncGroupResponse) {
         if let Some(waiting) = self.awaiting_sync.take() {
             let _ = waiting.send(response);
         }

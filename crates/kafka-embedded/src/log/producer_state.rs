@@ -92,6 +92,12 @@ impl ProducerStates {
         });
     }
 
+    pub(crate) fn truncate(&mut self, end_offset: i64) {
+        for state in self.0.values_mut() {
+            state.batches.retain(|range| range.base_offset < end_offset);
+        }
+    }
+
     /// A marker may carry a newer epoch, which fences everything older.
     pub(crate) fn marker(&mut self, producer_id: i64, producer_epoch: i16) {
         let state = self.0.entry(producer_id).or_default();

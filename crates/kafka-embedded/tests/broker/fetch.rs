@@ -316,6 +316,37 @@ async fn compaction_leaves_holes_and_keeps_the_batches_bounds() {
     assert_eq!(values(&all.records.expect("records"))[0], (1, "1".to_owned()));
 }
 
+#[tokio::test]
+async fn a_truncated_log_is_noticed_by_its_epochs() {
+    let (cluster, mut client) = one_node().await;
+    cluster.create_topic("t", 1, &[]).expect("created");
+    for _ in 0..3 {
+        client.produce("t", 0, &batch(&["a", "b"])).await;
+    }
+    cluster.truncate("t", 0, 3).expect("truncated");
+    assert_eq!(cluster.end_offset("t", 0).expect("an offset"), 2);
+    client.produce("t", 0, &batch(&["c", "d", "e", "f"])).await;
+    let mut request = fetch_request("t", &[(0, 6)]);
+    request.topics[0].partitions[0].last_fetched_epoch = 0;
+    let response = client.call(12, request).await;
+    let diverging = &response.responses[0].partitions[0].diverging_epoch;
+    assert_eq!((diverging.epoch, diverging.end_offset), (0, 2));
+}
+
+#[tokio::test]
+async fn batches_can_be_put_there_without_a_producer() {
+    let (cluster, mut client) = one_node().await;
+    cluster.create_topic("t", 1, &[]).expect("created");
+    client.produce("t", 0, &keyed_batch(&[(None, "a"), (None, "b")])).await;
+    let stored = &cluster.batches("t", 0).expect("batches")[0];
+    assert_eq!(cluster.append("t", 0, stored).expect("appended"), 2);
+    let data = client.fetch("t", 0, 2).await;
+    assert_eq!(
+        values(&data.records.expect("records")),
+        [(2, "a".to_owned()), (3, "b".to_owned())]
+    );
+}
+
 struct Session {
     id: i32,
     epoch: i32,

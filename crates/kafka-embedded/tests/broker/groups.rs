@@ -90,6 +90,19 @@ async fn a_silent_member_is_missed() {
     assert_eq!(heartbeat(&mut one, &joined).await, Some(E::UnknownMemberId));
 }
 
+#[tokio::test(start_paused = true)]
+async fn simulated_time_reaches_the_broker() {
+    let (cluster, mut one) = one_node().await;
+    let joined = join_new(&mut one).await; // a session of a minute
+    sync(&mut one, &joined, &[]).await.expect("synced");
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        assert_eq!(heartbeat(&mut one, &joined).await, None);
+    }
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert!(cluster.group_members(GROUP).is_empty());
+}
+
 #[tokio::test]
 async fn a_member_that_does_not_rejoin_is_left_behind() {
     let (cluster, mut one) = one_node().await;

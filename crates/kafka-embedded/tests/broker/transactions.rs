@@ -22,11 +22,10 @@ async fn records_appear_with_the_commit_and_never_after_an_abort() {
         produce(&mut client, &producer, 0, "early").await,
         Some(E::InvalidTxnState)
     );
-    let mut sequence = 0;
-    for (value, committed) in [("kept", true), ("dropped", false), ("kept too", true)] {
+    let rounds = [("kept", true), ("dropped", false), ("kept too", true)];
+    for (sequence, (value, committed)) in (0..).zip(rounds) {
         assert_eq!(add_partition(&mut client, &producer).await, None);
         assert_eq!(produce(&mut client, &producer, sequence, value).await, None);
-        sequence += 1;
         let stable = cluster.last_stable_offset("t", 0).expect("an offset");
         assert_eq!(stable, cluster.end_offset("t", 0).expect("an offset") - 1);
         assert_eq!(end(&mut client, 3, &mut producer, committed).await, None);
