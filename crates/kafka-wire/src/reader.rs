@@ -21,18 +21,21 @@ impl<'a> Reader<'a> {
         self.rest
     }
 
+    #[inline]
     pub(crate) fn take(&mut self, len: usize, what: &'static str) -> Result<&'a [u8], Error> {
         let (taken, rest) = self.rest.split_at_checked(len).ok_or(Error::Truncated { what })?;
         self.rest = rest;
         Ok(taken)
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], Error> {
         let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(Error::Truncated { what })?;
         self.rest = rest;
         Ok(*taken)
     }
 
+    #[inline]
     pub(crate) fn u8(&mut self, what: &'static str) -> Result<u8, Error> {
         self.array::<1>(what).map(|[byte]| byte)
     }
@@ -54,23 +57,37 @@ impl<'a> Reader<'a> {
     }
 
     /// A zigzag varint of at most five bytes.
+    #[inline]
     pub(crate) fn varint(&mut self, what: &'static str) -> Result<i32, Error> {
         let raw = self.unsigned::<5>(what)? as u32; // As in Java, bits beyond the 32nd fall away.
         Ok((raw >> 1) as i32 ^ -((raw & 1) as i32))
     }
 
     /// A zigzag varlong of at most ten bytes.
+    #[inline]
     pub(crate) fn varlong(&mut self, what: &'static str) -> Result<i64, Error> {
         let raw = self.unsigned::<10>(what)?;
         Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
     }
 
+    #[inline]
     fn unsigned<const MAX_BYTES: usize>(&mut self, what: &'static str) -> Result<u64, Error> {
-        // Most numbers in a record are below 64.
-        if let [first @ 0..0x80, rest @ ..] = self.rest {
-            self.rest = rest;
-            return Ok(u64::from(*first));
+        // Most numbers in a record are one byte or two; the rest is kept out of the callers' code.
+        match *self.rest {
+            [first @ 0..0x80, ref rest @ ..] => {
+                self.rest = rest;
+                Ok(u64::from(first))
+            }
+            [first, second @ 0..0x80, ref rest @ ..] => {
+                self.rest = rest;
+                Ok(u64::from(first & 0x7f) | u64::from(second) << 7)
+            }
+            _ => self.long_unsigned::<MAX_BYTES>(what),
         }
+    }
+
+    #[inline(never)]
+    fn long_unsigned<const MAX_BYTES: usize>(&mut self, what: &'static str) -> Result<u64, Error> {
         let mut value = 0;
         for (index, byte) in self.rest.iter().take(MAX_BYTES).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * index);
@@ -89,6 +106,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Bytes behind a varint length; a negative length is Kafka's null.
+    #[inline]
     pub(crate) fn nullable(&mut self, what: &'static str) -> Result<Option<&'a [u8]>, Error> {
         match usize::try_from(self.varint(what)?) {
             Ok(len) => self.take(len, what).map(Some),
