@@ -13,14 +13,16 @@ pub trait ConnectorContext: Send + Sync {
 /// Decides what is to be copied and how it is shared between tasks (Java's `SourceConnector`).
 pub trait SourceConnector: Send {
     /// Starts background jobs and loads what `task_configs` needs. `props` is the connector's configuration with its
-    /// variables resolved.
+    /// variables resolved. The worker drops the future when the connector is to stop meanwhile, and calls `stop`; an
+    /// error marked retriable is followed by `stop` and another `start`, any other fails the connector.
     fn start(&mut self, props: Props, context: Arc<dyn ConnectorContext>) -> BoxFuture<'_, Result<(), ConnectError>>;
     /// The configuration of each task, at most `max_tasks` of them. Called whenever the connector asks for it.
     fn task_configs(&mut self, max_tasks: usize) -> Result<Vec<Props>, ConnectError>;
-    /// A task, not yet started.
+    /// A task, not yet started. Also called on connectors that were never started: tasks may run where their connector
+    /// does not.
     fn new_task(&self) -> Box<dyn SourceTask>;
     /// The Java class name of the tasks, for their configuration (`task.class`).
     fn task_class(&self) -> &'static str;
-    /// Ends the background jobs.
+    /// Ends the background jobs; does nothing when none run. The connector may be started again afterwards.
     fn stop(&mut self) -> BoxFuture<'_, ()>;
 }

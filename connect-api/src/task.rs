@@ -70,7 +70,7 @@ impl std::fmt::Debug for TaskContext {
 /// The worker's loop calls, always one at a time: `start`, then `poll`, `acked` and `commit` as they come, then `stop`.
 pub trait SourceTask: Send {
     /// Connects, finds the start positions. Retriable trouble (a cluster that is away) is not an error: the task keeps
-    /// trying inside `poll`.
+    /// trying inside `poll`. The worker drops the future when the task is to stop meanwhile, and calls `stop`.
     fn start(&mut self, props: Props, context: TaskContext) -> BoxFuture<'_, Result<(), ConnectError>>;
     /// The next batches, waiting for them as long as it takes. Cancel-safe: progress lives in `self`, and the worker
     /// drops the future whenever something else happens. Only called while the worker has room for more.

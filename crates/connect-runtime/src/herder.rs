@@ -144,7 +144,7 @@ enum Stage {
 
 /// Slow work that is done.
 enum Job {
-    Opened(Result<(Stores, StoreLoops), storage::Error>),
+    Opened(Result<(Stores, Box<StoreLoops>), storage::Error>),
     ReadToEnd(Result<(), storage::Error>),
     ConfigWritten(Result<(), Arc<storage::Error>>),
     StatusesWritten(Result<(), storage::Error>),
@@ -643,12 +643,12 @@ async fn open_stores(
     settings: WorkerSettings,
     dialer: Dialer,
     clock: Clock,
-) -> Result<(Stores, StoreLoops), storage::Error> {
+) -> Result<(Stores, Box<StoreLoops>), storage::Error> {
     let mut trouble = Trouble::new(OPEN_RETRY.0, OPEN_RETRY.1);
     loop {
         let error = match Stores::open(&settings, &dialer, &clock).await {
             Err(error) if !error.is_fatal() => error,
-            opened_or_fatal => return opened_or_fatal,
+            opened_or_fatal => return opened_or_fatal.map(|(stores, loops)| (stores, Box::new(loops))),
         };
         let failure = trouble.failed();
         if failure.report {

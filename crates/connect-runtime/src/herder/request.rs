@@ -89,7 +89,7 @@ pub(super) enum Request {
         target: TargetState,
         reply: Reply<()>,
     },
-    RequestTaskReconfiguration {
+    ReconfigureTasks {
         name: String,
         reply: Reply<()>,
     },
@@ -115,7 +115,7 @@ impl Request {
             Self::PutConnector { reply, .. }
             | Self::DeleteConnector { reply, .. }
             | Self::SetTargetState { reply, .. }
-            | Self::RequestTaskReconfiguration { reply, .. }
+            | Self::ReconfigureTasks { reply, .. }
             | Self::RestartTask { reply, .. }
             | Self::RestartConnector { reply, .. } => drop(reply.send(Err(error))),
         }
@@ -165,8 +165,7 @@ impl HerderHandle {
     /// Asks a connector that runs here how its work is to be shared now.
     pub async fn request_task_reconfiguration(&self, name: impl Into<String>) -> Result<(), RequestError> {
         let name = name.into();
-        self.ask(|reply| Request::RequestTaskReconfiguration { name, reply })
-            .await
+        self.ask(|reply| Request::ReconfigureTasks { name, reply }).await
     }
 
     /// Restarts one task that runs, or has failed, here.

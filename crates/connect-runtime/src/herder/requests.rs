@@ -40,7 +40,7 @@ impl Herder {
                 true => self.set_target_state(name, target, reply),
                 false => drop(reply.send(Err(RequestError::UnknownConnector(name)))),
             },
-            Request::RequestTaskReconfiguration { name, reply } => match self.connectors.get(&*name) {
+            Request::ReconfigureTasks { name, reply } => match self.connectors.get(&*name) {
                 Some(child) => {
                     child.own.request_task_reconfiguration();
                     drop(reply.send(Ok(())));

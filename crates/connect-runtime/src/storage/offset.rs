@@ -192,7 +192,7 @@ mod tests {
         state.apply(&record(&partition.key_json("ab"), Some("{\"offset\":2}")));
         assert_eq!(state.reader("a").values.len(), 1);
         assert_eq!(
-            state.reader("ab").offsets(&[partition.clone()]),
+            state.reader("ab").offsets(std::slice::from_ref(&partition)),
             [Some(SourceOffset(2))]
         );
         assert_eq!(state.reader("b").offsets(&[partition]), [None]);

@@ -142,7 +142,7 @@ impl InternalTopic {
         configs.insert("cleanup.policy".to_owned(), "compact".to_owned());
         let topic = NewTopic::new(self.name.as_str(), self.partitions, self.replication_factor).with_configs(configs);
         let results = admin.create_topics(vec![topic]).await?;
-        results.into_iter().map(|(_, result)| result.map(drop)).collect()
+        results.into_values().try_for_each(|result| result.map(drop))
     }
 
     async fn too_many_copies(&self, client: &Client) -> Error {
