@@ -44,7 +44,9 @@ pub(super) fn handle(call: &Call<'_>, request: ProduceRequest) -> Outcome {
                 .clone()
                 .and_then(|name| appender.state.partition(&name, data.index))
             {
-                response.log_start_offset = partition.log.log_start_offset();
+                if appended.is_ok() {
+                    response.log_start_offset = partition.log.log_start_offset();
+                }
                 if appended == Err(E::NotLeaderOrFollower) && call.version >= 10 {
                     response.current_leader = LeaderIdAndEpoch::default()
                         .with_leader_id(BrokerId(partition.leader.unwrap_or(-1)))

@@ -14,7 +14,10 @@ use crate::state::State;
 
 pub(super) fn handle(state: &mut State, call: &Call<'_>, request: OffsetCommitRequest) -> OffsetCommitResponse {
     if let Err(error) = check(state, call, &request) {
-        return refuse(request, error);
+        // What does not exist is told first, whatever the group thinks of the rest.
+        return answer(request, |topic, partition| {
+            unknown(state, topic, partition).unwrap_or(error).code()
+        });
     }
     let group_id = request.group_id.clone();
     let commits: Vec<_> = request
@@ -52,6 +55,10 @@ pub(super) fn handle(state: &mut State, call: &Call<'_>, request: OffsetCommitRe
 
 pub(super) fn refuse(request: OffsetCommitRequest, error: E) -> OffsetCommitResponse {
     answer(request, |_, _| error.code())
+}
+
+fn unknown(state: &State, topic: &str, partition: i32) -> Option<E> {
+    state.partition(topic, partition).err()
 }
 
 fn check(state: &mut State, call: &Call<'_>, request: &OffsetCommitRequest) -> Result<(), E> {

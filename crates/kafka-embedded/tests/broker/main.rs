@@ -7,6 +7,7 @@ mod groups;
 mod produce;
 mod raw;
 mod transactions;
+mod transcript;
 mod versions;
 
 use kafka_embedded::{Cluster, ResponseError};

@@ -9,18 +9,25 @@ use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::{FetchRequest, ProduceRequest, RequestHeader, ResponseHeader, TopicName};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 use kafka_wire::{BatchBuilder, BatchIter, Compression, Entry, OutgoingBatch};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 pub(crate) struct RawClient {
-    stream: DuplexStream,
+    stream: Box<dyn Stream>,
     correlation_id: i32,
 }
 
 impl RawClient {
     pub(crate) async fn connect(cluster: &Cluster, node_id: i32) -> Self {
-        let stream = cluster.connect(node_id).await.expect("the node runs");
+        Self::over(cluster.connect(node_id).await.expect("the node runs"))
+    }
+
+    pub(crate) fn over(stream: impl Stream + 'static) -> Self {
         Self {
-            stream,
+            stream: Box::new(stream),
             correlation_id: 0,
         }
     }
