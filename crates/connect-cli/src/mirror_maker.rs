@@ -12,7 +12,7 @@ use connect_runtime::{Clock, Herder, HerderOptions, WorkerSettings, herder::Assi
 use kafka_client::Dialer;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::{plugins::MirrorPlugins, shutdown};
 
@@ -82,6 +82,11 @@ impl Flows {
     fn read(bytes: &[u8], targets: &[String]) -> Result<Self> {
         let file: PropertiesFile = properties::parse(bytes)?;
         let config = MirrorMakerConfig::parse(file.props(), &ConfigTransformer::identity())?;
+        for key in &config.key_report(&connect_runtime::config::CONFIG_DEF).keys {
+            if let Some(warning) = key.warning() {
+                warn!(line = file.line(&key.key).unwrap_or_default(), "{warning}");
+            }
+        }
         let pairs: Vec<SourceAndTarget> = config
             .cluster_pairs()
             .into_iter()
