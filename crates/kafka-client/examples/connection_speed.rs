@@ -24,6 +24,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (direction, answer_bytes, request_bytes) in [
         ("read", 1 << 20, 32),
         ("read", 6 << 20, 32),
+        ("read", 3 << 20, 32),
         ("read", 64 << 10, 32),
         ("read", 1 << 10, 32),
         ("write", 32, 1 << 20),
