@@ -101,6 +101,14 @@ impl Target {
             ("bootstrap.servers", &self.bootstrap),
             ("group.id", &format!("group-{}", self.unique)),
             ("client.id", "test"),
+            (
+                "key.converter",
+                "org.apache.kafka.connect.converters.ByteArrayConverter",
+            ),
+            (
+                "value.converter",
+                "org.apache.kafka.connect.converters.ByteArrayConverter",
+            ),
             ("config.storage.topic", &self.topic("configs")),
             ("config.storage.replication.factor", "1"),
             ("offset.storage.topic", &self.topic("offsets")),
