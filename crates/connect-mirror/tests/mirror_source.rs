@@ -5,7 +5,7 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use config_def::Props;
-use connect_api::{SourcePartition, SourceValue};
+use connect_api::{SourceConnector, SourcePartition, SourceValue};
 use connect_mirror::{MirrorEnvironment, records::OffsetSync, source::MirrorSourceConnector};
 use kafka_client::{Client, ClientConfig, producer::Producer};
 use kafka_embedded::{Cluster, StoredRecord};
@@ -395,6 +395,29 @@ async fn a_source_that_is_away_at_the_start_is_waited_for() {
     pair.target.stop_node(1).await.unwrap();
     produce_numbers(&pair.source, "t", 0, 20, 10).await;
     pair.target.start_node(1).await.unwrap();
+    pair.mirrored("t").await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_task_whose_source_is_away_waits_for_it() {
+    let pair = Pair::start().await;
+    for (cluster, topic) in [(&pair.source, "t"), (&pair.target, "A.t")] {
+        cluster.create_topic(topic, 2, &[]).unwrap();
+    }
+    produce_numbers(&pair.source, "t", 0, 0, 10).await;
+    produce_numbers(&pair.source, "t", 1, 0, 10).await;
+    pair.source.stop_node(1).await.unwrap();
+    let connector = MirrorSourceConnector::new(pair.environment.clone());
+    let task_props = pair.props(&[("task.assigned.partitions", "t-0,t-1"), ("task.index", "0")]);
+    let worker = TestWorker::start_task(
+        connector.new_task(),
+        task_props,
+        client(&pair.target),
+        Offsets::default(),
+    );
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    pair.source.start_node(1).await.unwrap();
     pair.mirrored("t").await;
     worker.stop().await;
 }

@@ -2,7 +2,7 @@
 //!
 //! Everything that is half done lives in the struct, so that [`Copier::poll`] may be dropped at any await.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use connect_api::{BatchOutcome, ConnectError, Refusal, SourceBatch, SourceOffset};
 use kafka_client::consumer::{Consumer, ConsumerEvent, Fetched};
@@ -111,6 +111,7 @@ impl Copier {
                     continue;
                 }
             };
+            self.tell_availability(&polled.events);
             for event in polled.events {
                 self.on_event(event);
             }
@@ -280,6 +281,31 @@ impl Copier {
         }
     }
 
+    /// A broker that goes takes all its partitions with it: one line for each reason, not for each partition.
+    fn tell_availability(&self, events: &[ConsumerEvent]) {
+        let mut unavailable: BTreeMap<String, Vec<&TopicPartition>> = BTreeMap::new();
+        let mut recovered = Vec::new();
+        for event in events {
+            match event {
+                ConsumerEvent::Unavailable { partition, error } => {
+                    unavailable.entry(error_chain(error)).or_default().push(partition);
+                }
+                ConsumerEvent::Recovered { partition } => recovered.push(partition),
+                _ => {}
+            }
+        }
+        let task = &self.task_id;
+        for (error, partitions) in unavailable {
+            tracing::warn!(
+                task, error, partitions = partitions.len(), first = %partitions[0],
+                "partitions cannot be read from the source for now; trying again, others flow on"
+            );
+        }
+        if let Some(first) = recovered.first() {
+            tracing::info!(task, partitions = recovered.len(), %first, "partitions can be read from the source again");
+        }
+    }
+
     fn on_event(&mut self, event: ConsumerEvent) {
         let task = &self.task_id;
         match event {
@@ -300,13 +326,8 @@ impl Copier {
             ConsumerEvent::Started { partition, to } => {
                 tracing::debug!(task, %partition, offset = to, "no stored offset; starting as auto.offset.reset says");
             }
-            ConsumerEvent::Unavailable { partition, error } => tracing::warn!(
-                task, %partition, error = error_chain(&error),
-                "partition cannot be read from the source for now; trying again, others flow on"
-            ),
-            ConsumerEvent::Recovered { partition } => {
-                tracing::info!(task, %partition, "partition can be read from the source again");
-            }
+            // Told together by `tell_availability`.
+            ConsumerEvent::Unavailable { .. } | ConsumerEvent::Recovered { .. } => {}
             ConsumerEvent::TopicRecreated { topic } => tracing::warn!(
                 task, %topic, "topic was deleted and created again at the source; its new records follow the old ones"
             ),

@@ -66,6 +66,21 @@ impl TestWorker {
         Self { cancel, child, offsets }
     }
 
+    /// Starts one task alone, as a worker does that got it from another.
+    pub(crate) fn start_task(task: Box<dyn SourceTask>, props: Props, target: Client, offsets: Offsets) -> Self {
+        let cancel = CancellationToken::new();
+        let context = TaskContext {
+            task_id: "MirrorSourceConnector-0".to_owned(),
+            offsets: Arc::new(offsets.clone()),
+            cancel: cancel.clone(),
+            offset_flush_interval: Duration::from_millis(200),
+        };
+        let producer = Producer::new(target.clone(), producer_config(target.config()));
+        let mut child = JoinSet::new();
+        child.spawn(run_task(task, props, context, producer, offsets.clone()));
+        Self { cancel, child, offsets }
+    }
+
     /// The orderly end: what is in flight is waited for and its offsets are stored.
     pub(crate) async fn stop(mut self) -> Offsets {
         self.cancel.cancel();
