@@ -63,6 +63,8 @@ fn recent_batch(value: &str) -> OutgoingBatch {
     builder.build()
 }
 
+type Configs<'a> = &'a [(&'a str, &'a str)];
+
 struct Transcript {
     client: RawClient,
     lines: String,
@@ -91,7 +93,7 @@ impl Transcript {
     async fn topics(&mut self) {
         let compact = [("cleanup.policy", "compact")];
         let small = [("max.message.bytes", "200")];
-        let cases: [(&str, i32, i16, &[(&str, &str)]); 13] = [
+        let cases: [(&str, i32, i16, Configs<'_>); 13] = [
             ("ts-plain", 2, 1, &[]),
             ("ts-plain", 1, 1, &[]),
             ("ts_twin", 1, 1, &[]),
