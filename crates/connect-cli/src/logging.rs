@@ -22,6 +22,10 @@ pub(crate) fn start(format: LogFormat, to_stderr: bool) {
         (LogFormat::Text, false) => subscriber.init(),
         (LogFormat::Text, true) => subscriber.with_writer(std::io::stderr).init(),
         (LogFormat::Json, false) => subscriber.json().flatten_event(true).init(),
-        (LogFormat::Json, true) => subscriber.json().flatten_event(true).with_writer(std::io::stderr).init(),
+        (LogFormat::Json, true) => subscriber
+            .json()
+            .flatten_event(true)
+            .with_writer(std::io::stderr)
+            .init(),
     }
 }

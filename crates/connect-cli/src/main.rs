@@ -59,7 +59,10 @@ fn main() -> ExitCode {
             };
         }
     };
-    logging::start(arguments.log_format, matches!(arguments.command, Command::Quickstart { .. }));
+    logging::start(
+        arguments.log_format,
+        matches!(arguments.command, Command::Quickstart { .. }),
+    );
     // One thread carries everything: the target's brokers are the limit, and a second thread costs wake-ups.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {

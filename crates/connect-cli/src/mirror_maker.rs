@@ -119,7 +119,12 @@ impl Flows {
         for (pair, settings) in self.pairs {
             let connectors = MirrorPlugins::CONNECTORS
                 .into_iter()
-                .map(|connector| (connector.name().to_owned(), self.config.connector_config(&pair, connector)))
+                .map(|connector| {
+                    (
+                        connector.name().to_owned(),
+                        self.config.connector_config(&pair, connector),
+                    )
+                })
                 .collect();
             let plugins = MirrorPlugins::new(dialer.clone(), metrics.clone(), &settings.props)
                 .with_context(|| format!("the worker of {pair}"))?;

@@ -30,7 +30,13 @@ impl MirrorPlugins {
             }
             None => None,
         };
-        Ok(Self { environment: MirrorEnvironment { metrics, compression, ..MirrorEnvironment::new(dialer) } })
+        Ok(Self {
+            environment: MirrorEnvironment {
+                metrics,
+                compression,
+                ..MirrorEnvironment::new(dialer)
+            },
+        })
     }
 }
 

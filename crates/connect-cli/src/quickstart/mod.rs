@@ -68,9 +68,16 @@ async fn run(once: bool) -> Result<()> {
 
 /// Produces and draws until Ctrl-C.
 async fn mirror_and_show(source: &Cluster, metrics: &MirrorMetrics) -> Result<()> {
-    let pace = Pace { orders_per_round: 100, every: Duration::from_millis(500), rounds: None };
+    let pace = Pace {
+        orders_per_round: 100,
+        every: Duration::from_millis(500),
+        rounds: None,
+    };
     let cancel = CancellationToken::new();
-    let (client, config) = (client(source, "quickstart-producer")?, ProducerConfig::parse(&client_props(source))?);
+    let (client, config) = (
+        client(source, "quickstart-producer")?,
+        ProducerConfig::parse(&client_props(source))?,
+    );
     let producing = sample::produce(client, config, pace, cancel.child_token());
     let showing = async {
         let mut view = View::on_stdout();
@@ -97,22 +104,44 @@ async fn mirror_and_show(source: &Cluster, metrics: &MirrorMetrics) -> Result<()
 
 /// Produces a fixed number of records, waits until they are mirrored, and compares every one.
 async fn mirror_once(source: &Cluster, destination: &Cluster, metrics: &MirrorMetrics) -> Result<()> {
-    let pace = Pace { orders_per_round: 500, every: Duration::from_millis(20), rounds: Some(20) };
+    let pace = Pace {
+        orders_per_round: 500,
+        every: Duration::from_millis(20),
+        rounds: Some(20),
+    };
     let started = tokio::time::Instant::now();
-    let (producer, config) = (client(source, "quickstart-producer")?, ProducerConfig::parse(&client_props(source))?);
+    let (producer, config) = (
+        client(source, "quickstart-producer")?,
+        ProducerConfig::parse(&client_props(source))?,
+    );
     let records = sample::produce(producer, config, pace, CancellationToken::new()).await?;
     let orders = pace.orders_per_round * pace.rounds.unwrap_or(0);
     let config = ConsumerConfig::parse(&client_props(source))?;
-    let (from, to) = (client(source, "quickstart-verify")?, client(destination, "quickstart-verify")?);
+    let (from, to) = (
+        client(source, "quickstart-verify")?,
+        client(destination, "quickstart-verify")?,
+    );
     for ((topic, partitions), expected) in [(sample::ORDERS, orders), (sample::PAYMENTS, records - orders)] {
         let remote = format!("source.{topic}");
         wait_for_topic(&to, &remote, partitions, started + ONCE_DEADLINE).await?;
-        let equal =
-            verify::same_records((&from, topic), (&to, &remote), &config, partitions, expected, ONCE_DEADLINE).await?;
-        say(&format!("{topic} -> {remote}: {equal} records, every one equal in key, value, headers, time and order"));
+        let equal = verify::same_records(
+            (&from, topic),
+            (&to, &remote),
+            &config,
+            partitions,
+            expected,
+            ONCE_DEADLINE,
+        )
+        .await?;
+        say(&format!(
+            "{topic} -> {remote}: {equal} records, every one equal in key, value, headers, time and order"
+        ));
     }
     View::on_stdout().draw(&view::topics(metrics, crate::clock::now_ms()));
-    say(&format!("verified: {records} records were mirrored in {:.1} s", started.elapsed().as_secs_f64()));
+    say(&format!(
+        "verified: {records} records were mirrored in {:.1} s",
+        started.elapsed().as_secs_f64()
+    ));
     Ok(())
 }
 
@@ -121,7 +150,11 @@ async fn wait_for_topic(client: &Client, topic: &str, partitions: i32, deadline:
     loop {
         poll.tick().await;
         let metadata = client.refresh_metadata(kafka_client::Topics::All).await?;
-        if metadata.topics.get(topic).is_some_and(|topic| topic.partitions.len() == partitions as usize) {
+        if metadata
+            .topics
+            .get(topic)
+            .is_some_and(|topic| topic.partitions.len() == partitions as usize)
+        {
             return Ok(());
         }
         if tokio::time::Instant::now() > deadline {

@@ -25,7 +25,12 @@ pub(super) struct Pace {
 }
 
 /// Produces rounds of orders and payments until they are done or `cancel` says so. Returns how many records there are.
-pub(super) async fn produce(client: Client, config: ProducerConfig, pace: Pace, cancel: CancellationToken) -> Result<u64> {
+pub(super) async fn produce(
+    client: Client,
+    config: ProducerConfig,
+    pace: Pace,
+    cancel: CancellationToken,
+) -> Result<u64> {
     let mut producer = Producer::new(client, config);
     let mut orders = 0;
     let mut payments = 0;
@@ -79,7 +84,12 @@ fn order_batches(numbers: std::ops::Range<u64>, now_ms: i64) -> Vec<(TopicPartit
         });
         let partition = murmur2::partition_for_key(key.as_bytes(), partitions);
         let source: (&[u8], Option<&[u8]>) = (b"source", Some(b"quickstart"));
-        builders[partition as usize].push(now_ms, Some(key.as_bytes()), Some(value.to_string().as_bytes()), [source]);
+        builders[partition as usize].push(
+            now_ms,
+            Some(key.as_bytes()),
+            Some(value.to_string().as_bytes()),
+            [source],
+        );
     }
     let mut batches = Vec::new();
     for (partition, builder) in builders.into_iter().enumerate() {

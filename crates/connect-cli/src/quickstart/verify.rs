@@ -42,7 +42,11 @@ pub(super) async fn same_records(
             );
         }
         if mirrored.len() != produced.len() {
-            bail!("{target_topic}-{partition} has {} records instead of {}", mirrored.len(), produced.len());
+            bail!(
+                "{target_topic}-{partition} has {} records instead of {}",
+                mirrored.len(),
+                produced.len()
+            );
         }
     }
     Ok(records)
@@ -65,12 +69,17 @@ async fn read(
     let end = tokio::time::Instant::now() + deadline;
     while count < expected {
         let Ok(polled) = tokio::time::timeout_at(end, consumer.poll()).await else {
-            bail!("{topic} has {count} records instead of {expected} after {} s", deadline.as_secs());
+            bail!(
+                "{topic} has {count} records instead of {expected} after {} s",
+                deadline.as_secs()
+            );
         };
         for fetched in polled.fetched {
             let records = read.entry(fetched.partition.partition).or_default();
             for entry in fetched.batches {
-                let Entry::Batch(batch) = entry else { bail!("{topic} holds records in an old format") };
+                let Entry::Batch(batch) = entry else {
+                    bail!("{topic} holds records in an old format")
+                };
                 for record in &batch.records(MAX_BATCH_BYTES)? {
                     let record = record?;
                     count += 1;
@@ -78,7 +87,10 @@ async fn read(
                         timestamp: record.timestamp,
                         key: record.key.map(<[u8]>::to_vec),
                         value: record.value.map(<[u8]>::to_vec),
-                        headers: record.headers.map(|(key, value): (&[u8], Option<&[u8]>)| (key.to_vec(), value.map(<[u8]>::to_vec))).collect(),
+                        headers: record
+                            .headers
+                            .map(|(key, value): (&[u8], Option<&[u8]>)| (key.to_vec(), value.map(<[u8]>::to_vec)))
+                            .collect(),
                     });
                 }
             }

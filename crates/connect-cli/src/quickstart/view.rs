@@ -38,7 +38,10 @@ pub(super) struct View {
 
 impl View {
     pub(super) fn on_stdout() -> Self {
-        Self { is_terminal: std::io::stdout().is_terminal(), drawn_lines: 0 }
+        Self {
+            is_terminal: std::io::stdout().is_terminal(),
+            drawn_lines: 0,
+        }
     }
 
     pub(super) fn draw(&mut self, topics: &BTreeMap<String, TopicLine>) {
@@ -60,10 +63,17 @@ impl View {
 }
 
 fn table(topics: &BTreeMap<String, TopicLine>) -> String {
-    let mut text = format!("  {:<24} {:>12} {:>10} {:>10}\n", "topic on destination", "records", "lag", "MB/s");
+    let mut text = format!(
+        "  {:<24} {:>12} {:>10} {:>10}\n",
+        "topic on destination", "records", "lag", "MB/s"
+    );
     for (topic, line) in topics {
         let megabytes = line.bytes_per_second / 1e6;
-        let _ = writeln!(text, "  {topic:<24} {:>12} {:>10} {megabytes:>10.3}", line.records, line.lag);
+        let _ = writeln!(
+            text,
+            "  {topic:<24} {:>12} {:>10} {megabytes:>10.3}",
+            line.records, line.lag
+        );
     }
     text
 }
@@ -72,7 +82,12 @@ fn plain_line(topics: &BTreeMap<String, TopicLine>) -> String {
     let parts: Vec<String> = topics
         .iter()
         .map(|(topic, line)| {
-            format!("{topic}: {} records, lag {}, {:.3} MB/s", line.records, line.lag, line.bytes_per_second / 1e6)
+            format!(
+                "{topic}: {} records, lag {}, {:.3} MB/s",
+                line.records,
+                line.lag,
+                line.bytes_per_second / 1e6
+            )
         })
         .collect();
     match parts.is_empty() {
@@ -87,8 +102,15 @@ mod tests {
 
     #[test]
     fn plain_output_is_one_line_with_every_topic() {
-        let line = TopicLine { records: 7, lag: 2, bytes_per_second: 1_500_000.0 };
-        let topics = [("source.orders".to_owned(), line), ("source.payments".to_owned(), TopicLine::default())];
+        let line = TopicLine {
+            records: 7,
+            lag: 2,
+            bytes_per_second: 1_500_000.0,
+        };
+        let topics = [
+            ("source.orders".to_owned(), line),
+            ("source.payments".to_owned(), TopicLine::default()),
+        ];
         assert_eq!(
             plain_line(&topics.into()),
             "source.orders: 7 records, lag 2, 1.500 MB/s | source.payments: 0 records, lag 0, 0.000 MB/s\n"

@@ -20,7 +20,10 @@ impl AbortedTransactions {
     pub(super) fn new(aborted: impl IntoIterator<Item = (i64, i64)>) -> Self {
         let mut ahead: Vec<(i64, i64)> = aborted.into_iter().collect();
         ahead.sort_unstable();
-        Self { ahead: ahead.into(), open: HashSet::new() }
+        Self {
+            ahead: ahead.into(),
+            open: HashSet::new(),
+        }
     }
 
     /// Whether the records of `batch` are to be passed over. Call for every batch, in order.
@@ -40,7 +43,9 @@ impl AbortedTransactions {
 
 /// A control record's key is version (i16) and type (i16): 0 is an abort, 1 a commit.
 fn is_abort_marker(batch: &RecordBatch) -> bool {
-    let Ok(records) = batch.records(CONTROL_RECORD_MAX_BYTES) else { return false };
+    let Ok(records) = batch.records(CONTROL_RECORD_MAX_BYTES) else {
+        return false;
+    };
     match records.iter().next() {
         Some(Ok(record)) => record.key.is_some_and(|key| key.get(2..4) == Some(&[0, 0])),
         _ => false,

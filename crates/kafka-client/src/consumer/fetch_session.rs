@@ -56,7 +56,8 @@ impl FetchSession {
             }
         }
         if self.remembered.len() > wanted.len() {
-            let still_wanted: std::collections::HashSet<usize> = wanted.iter().map(|(partition, _)| *partition).collect();
+            let still_wanted: std::collections::HashSet<usize> =
+                wanted.iter().map(|(partition, _)| *partition).collect();
             self.remembered.retain(|partition, _| {
                 let keep = still_wanted.contains(partition);
                 if !keep {
@@ -93,7 +94,11 @@ mod tests {
     use super::*;
 
     fn at(fetch_offset: i64) -> Wanted {
-        Wanted { fetch_offset, leader_epoch: 0, max_bytes: 1 }
+        Wanted {
+            fetch_offset,
+            leader_epoch: 0,
+            max_bytes: 1,
+        }
     }
 
     #[test]
@@ -104,10 +109,22 @@ mod tests {
         session.answered(77);
         assert_eq!((session.id(), session.epoch()), (77, 1));
         let second = session.next(&[(0, at(5)), (1, at(9)), (2, at(0))], true);
-        assert_eq!(second, Difference { changed: vec![(1, at(9)), (2, at(0))], forgotten: vec![] });
+        assert_eq!(
+            second,
+            Difference {
+                changed: vec![(1, at(9)), (2, at(0))],
+                forgotten: vec![]
+            }
+        );
         session.answered(77);
         let third = session.next(&[(1, at(9))], true);
-        assert_eq!(third, Difference { changed: vec![], forgotten: vec![0, 2] });
+        assert_eq!(
+            third,
+            Difference {
+                changed: vec![],
+                forgotten: vec![0, 2]
+            }
+        );
     }
 
     #[test]

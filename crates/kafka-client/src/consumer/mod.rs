@@ -167,9 +167,17 @@ struct MetadataState {
 }
 
 enum Event {
-    Connected { node_id: i32, result: Result<Connection, Error> },
+    Connected {
+        node_id: i32,
+        result: Result<Connection, Error>,
+    },
     MetadataRefreshed(Result<(), Error>),
-    Fetched { node_id: i32, asked: Vec<(usize, i64)>, result: Result<Bytes, Error>, version: i16 },
+    Fetched {
+        node_id: i32,
+        asked: Vec<(usize, i64)>,
+        result: Result<Bytes, Error>,
+        version: i16,
+    },
     OffsetsFound(Vec<(usize, Result<Found, Error>)>),
 }
 
@@ -273,7 +281,12 @@ impl Consumer {
         match event {
             Event::Connected { node_id, result } => self.on_connected(node_id, result),
             Event::MetadataRefreshed(result) => self.on_metadata(result),
-            Event::Fetched { node_id, asked, result, version } => self.on_fetched(node_id, asked, result, version),
+            Event::Fetched {
+                node_id,
+                asked,
+                result,
+                version,
+            } => self.on_fetched(node_id, asked, result, version),
             Event::OffsetsFound(found) => self.on_offsets_found(found),
         }
     }
@@ -289,7 +302,11 @@ impl Consumer {
         state.wanted = false;
         state.refreshing = true;
         state.next_regular = Some(now + self.client.config().metadata_max_age);
-        let topics: HashSet<Arc<str>> = self.partitions.iter().map(|partition| partition.name.topic.clone()).collect();
+        let topics: HashSet<Arc<str>> = self
+            .partitions
+            .iter()
+            .map(|partition| partition.name.topic.clone())
+            .collect();
         let topics = Topics::Some(topics.into_iter().collect());
         let client = self.client.clone();
         self.work.push(Box::pin(async move {
@@ -321,7 +338,11 @@ impl Consumer {
         for at in 0..self.partitions.len() {
             let partition = &mut self.partitions[at];
             let Some(topic) = metadata.topics.get(&partition.name.topic) else {
-                self.unavailable(at, not_there(&self.partitions[at].name, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION), now);
+                self.unavailable(
+                    at,
+                    not_there(&self.partitions[at].name, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+                    now,
+                );
                 continue;
             };
             if let Some(code) = topic.error {
@@ -329,11 +350,15 @@ impl Consumer {
                 self.unavailable(at, error, now);
                 continue;
             }
-            if partition.topic_id.is_some_and(|known| !known.is_nil() && known != topic.id && !topic.id.is_nil()) {
+            if partition
+                .topic_id
+                .is_some_and(|known| !known.is_nil() && known != topic.id && !topic.id.is_nil())
+            {
                 let topic = partition.name.topic.clone();
-                let already_said = self.polled.events.iter().any(
-                    |event| matches!(event, ConsumerEvent::TopicRecreated { topic: other } if *other == topic),
-                );
+                let already_said =
+                    self.polled.events.iter().any(
+                        |event| matches!(event, ConsumerEvent::TopicRecreated { topic: other } if *other == topic),
+                    );
                 if !already_said {
                     self.polled.events.push(ConsumerEvent::TopicRecreated { topic });
                 }
@@ -350,7 +375,11 @@ impl Consumer {
                         partition.not_before = None;
                     }
                 }
-                Some(_) => self.unavailable(at, not_there(&self.partitions[at].name, ErrorCode::LEADER_NOT_AVAILABLE), now),
+                Some(_) => self.unavailable(
+                    at,
+                    not_there(&self.partitions[at].name, ErrorCode::LEADER_NOT_AVAILABLE),
+                    now,
+                ),
                 None => {
                     let error = not_there(&self.partitions[at].name, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
                     self.unavailable(at, error, now);
@@ -370,7 +399,9 @@ impl Consumer {
             .partitions
             .iter()
             .enumerate()
-            .filter(|(_, partition)| matches!(partition.position, Position::Reset { .. }) && partition.may_be_asked(now))
+            .filter(|(_, partition)| {
+                matches!(partition.position, Position::Reset { .. }) && partition.may_be_asked(now)
+            })
             .filter_map(|(at, partition)| Some((at, partition.name.clone(), partition.leader?)))
             .collect();
         if unknown.is_empty() {
@@ -389,7 +420,9 @@ impl Consumer {
         let now = Instant::now();
         self.looking_up_offsets = false;
         for (at, result) in found {
-            let Position::Reset { wanted } = self.partitions[at].position else { continue };
+            let Position::Reset { wanted } = self.partitions[at].position else {
+                continue;
+            };
             let found = match result {
                 Ok(found) => found,
                 Err(error) => {
@@ -404,7 +437,11 @@ impl Consumer {
                 // What is still there is read, whatever the policy: only what is gone is passed over.
                 Some(from) if from < start => {
                     self.partitions[at].seek(Position::At(start));
-                    ConsumerEvent::Gap { partition: name, from, to: start }
+                    ConsumerEvent::Gap {
+                        partition: name,
+                        from,
+                        to: start,
+                    }
                 }
                 // The end has moved past it meanwhile: it was never lost.
                 Some(from) if from <= end => {
@@ -414,13 +451,20 @@ impl Consumer {
                 }
                 _ => {
                     let Some(to) = found.by_policy else {
-                        let error = Error::NoOffset { partition: name, wanted };
+                        let error = Error::NoOffset {
+                            partition: name,
+                            wanted,
+                        };
                         self.unavailable(at, error, now);
                         continue;
                     };
                     self.partitions[at].seek(Position::At(to));
                     match wanted {
-                        Some(from) => ConsumerEvent::Rewound { partition: name, from, to },
+                        Some(from) => ConsumerEvent::Rewound {
+                            partition: name,
+                            from,
+                            to,
+                        },
                         None => ConsumerEvent::Started { partition: name, to },
                     }
                 }
@@ -436,11 +480,17 @@ impl Consumer {
     fn fetch(&mut self, now: Instant) {
         let mut wanted: HashMap<i32, Vec<(usize, Wanted)>> = HashMap::new();
         for (at, partition) in self.partitions.iter().enumerate() {
-            let (Some(leader), Position::At(fetch_offset)) = (partition.leader, partition.position) else { continue };
+            let (Some(leader), Position::At(fetch_offset)) = (partition.leader, partition.position) else {
+                continue;
+            };
             if partition.is_paused || !partition.may_be_asked(now) {
                 continue;
             }
-            let want = Wanted { fetch_offset, leader_epoch: partition.leader_epoch, max_bytes: self.partition_bytes(partition) };
+            let want = Wanted {
+                fetch_offset,
+                leader_epoch: partition.leader_epoch,
+                max_bytes: self.partition_bytes(partition),
+            };
             wanted.entry(leader).or_default().push((at, want));
         }
         for (node_id, wanted) in wanted {
@@ -463,11 +513,16 @@ impl Consumer {
             node.session.reset();
             let client = self.client.clone();
             self.work.push(Box::pin(async move {
-                Event::Connected { node_id, result: client.connection(node_id, Role::Fetch(0)).await }
+                Event::Connected {
+                    node_id,
+                    result: client.connection(node_id, Role::Fetch(0)).await,
+                }
             }));
             return;
         };
-        let all_have_ids = wanted.iter().all(|(at, _)| self.partitions[*at].topic_id.is_some_and(|id| !id.is_nil()));
+        let all_have_ids = wanted
+            .iter()
+            .all(|(at, _)| self.partitions[*at].topic_id.is_some_and(|id| !id.is_nil()));
         let version = match all_have_ids {
             true => connection.version::<FetchRequest>(),
             false => connection.version_up_to::<FetchRequest>(LAST_VERSION_BY_NAME),
@@ -492,12 +547,21 @@ impl Consumer {
         if let Some(node) = self.nodes.get_mut(&node_id) {
             node.fetching = true;
         }
-        self.work.push(Box::pin(async move { Event::Fetched { node_id, asked, result: reply.await, version } }));
+        self.work.push(Box::pin(async move {
+            Event::Fetched {
+                node_id,
+                asked,
+                result: reply.await,
+                version,
+            }
+        }));
     }
 
     fn fetch_request(&mut self, node_id: i32, wanted: &[(usize, Wanted)], version: i16) -> FetchRequest {
         let by_topic_id = version > LAST_VERSION_BY_NAME;
-        let Some(node) = self.nodes.get_mut(&node_id) else { return FetchRequest::default() };
+        let Some(node) = self.nodes.get_mut(&node_id) else {
+            return FetchRequest::default();
+        };
         let difference = node.session.next(wanted, by_topic_id);
         let mut request = FetchRequest::default()
             .with_max_wait_ms(self.config.fetch_max_wait.as_millis() as i32)
@@ -508,7 +572,9 @@ impl Consumer {
                 IsolationLevel::ReadCommitted => 1,
             });
         if version >= 7 {
-            request = request.with_session_id(node.session.id()).with_session_epoch(node.session.epoch());
+            request = request
+                .with_session_id(node.session.id())
+                .with_session_epoch(node.session.epoch());
         }
         for (at, want) in difference.changed {
             let partition = &self.partitions[at];
@@ -521,7 +587,9 @@ impl Consumer {
             }
             match request.topics.last_mut() {
                 Some(topic) if topic.is(partition, by_topic_id) => topic.partitions.push(data),
-                _ => request.topics.push(fetch_topic(partition, by_topic_id).with_partitions(vec![data])),
+                _ => request
+                    .topics
+                    .push(fetch_topic(partition, by_topic_id).with_partitions(vec![data])),
             }
         }
         if version >= 7 {
@@ -599,7 +667,9 @@ impl Consumer {
             }
         };
         let code = ErrorCode(response.error_code);
-        let Some(node) = self.nodes.get_mut(&node_id) else { return };
+        let Some(node) = self.nodes.get_mut(&node_id) else {
+            return;
+        };
         if code != ErrorCode::NONE {
             node.session.reset();
             let session_lost = matches!(
@@ -621,18 +691,10 @@ impl Consumer {
         let is_small = frame_bytes < SMALL_ANSWER_BYTES;
         let mut has_records = false;
 
-        let by_id: HashMap<(Uuid, i32), usize>;
         let by_topic_id = version > LAST_VERSION_BY_NAME;
-        by_id = if by_topic_id {
-            asked
-                .iter()
-                .map(|(at, _)| {
-                    let partition = &self.partitions[*at];
-                    ((partition.topic_id.unwrap_or_default(), partition.name.partition), *at)
-                })
-                .collect()
-        } else {
-            HashMap::new()
+        let by_id: HashMap<(Uuid, i32), usize> = match by_topic_id {
+            true => asked.iter().map(|(at, _)| (self.partitions[*at].id(), *at)).collect(),
+            false => HashMap::new(),
         };
         let asked: HashMap<usize, i64> = asked.into_iter().collect();
         for topic in response.responses {
@@ -641,19 +703,28 @@ impl Consumer {
                 let at = if by_topic_id {
                     by_id.get(&(topic.topic_id, data.partition_index)).copied()
                 } else {
-                    self.index.get(&TopicPartition { topic: name.clone(), partition: data.partition_index }).copied()
+                    self.index
+                        .get(&TopicPartition {
+                            topic: name.clone(),
+                            partition: data.partition_index,
+                        })
+                        .copied()
                 };
                 let Some(at) = at else { continue };
                 let Some(asked_offset) = asked.get(&at) else { continue };
                 if let Some(endpoint) = new_leader_endpoint(&data, &response.node_endpoints) {
                     let leader = &data.current_leader;
                     let name = &self.partitions[at].name;
-                    self.client.leader_hint(name, leader.leader_id.0, leader.leader_epoch, endpoint);
+                    self.client
+                        .leader_hint(name, leader.leader_id.0, leader.leader_epoch, endpoint);
                 }
                 has_records |= self.on_partition_data(at, *asked_offset, data, now);
             }
         }
-        if has_records && is_small && let Some(node) = self.nodes.get_mut(&node_id) {
+        if has_records
+            && is_small
+            && let Some(node) = self.nodes.get_mut(&node_id)
+        {
             node.not_before = Some(now + PAUSE_AFTER_SMALL_ANSWER);
         }
     }
@@ -689,7 +760,9 @@ impl Consumer {
     fn on_partition_error(&mut self, at: usize, asked_offset: i64, code: ErrorCode, now: Instant) {
         match code {
             ErrorCode::OFFSET_OUT_OF_RANGE => {
-                self.partitions[at].position = Position::Reset { wanted: Some(asked_offset) };
+                self.partitions[at].position = Position::Reset {
+                    wanted: Some(asked_offset),
+                };
             }
             // The partition has moved: ask where to, and try again without a word.
             ErrorCode::NOT_LEADER_OR_FOLLOWER
@@ -698,7 +771,11 @@ impl Consumer {
             | ErrorCode::REPLICA_NOT_AVAILABLE
             | ErrorCode::OFFSET_NOT_AVAILABLE => {
                 self.metadata.wanted = true;
-                let hinted = self.client.metadata().leader(&self.partitions[at].name).map(|(node, _epoch)| node);
+                let hinted = self
+                    .client
+                    .metadata()
+                    .leader(&self.partitions[at].name)
+                    .map(|(node, _epoch)| node);
                 if hinted.is_some() && hinted != self.partitions[at].leader {
                     self.take_in_metadata(now);
                 } else {
@@ -756,14 +833,21 @@ impl Consumer {
         let nodes = self.nodes.values().filter_map(|node| node.not_before);
         let metadata = self.metadata.not_before.filter(|_| self.metadata.wanted);
         let regular = self.metadata.next_regular;
-        let soonest = partitions.chain(nodes).chain(metadata).chain(regular).filter(|at| *at > now).min();
+        let soonest = partitions
+            .chain(nodes)
+            .chain(metadata)
+            .chain(regular)
+            .filter(|at| *at > now)
+            .min();
         soonest.unwrap_or(now + self.client.config().metadata_max_age)
     }
 }
 
 impl std::fmt::Debug for Consumer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Consumer").field("partitions", &self.partitions.len()).finish_non_exhaustive()
+        f.debug_struct("Consumer")
+            .field("partitions", &self.partitions.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -804,6 +888,11 @@ fn new_leader_endpoint(
     if data.error_code == 0 || data.current_leader.leader_id.0 < 0 {
         return None;
     }
-    let endpoint = endpoints.iter().find(|node| node.node_id == data.current_leader.leader_id);
-    Some(endpoint.map(|node| HostPort { host: node.host.as_str().into(), port: node.port as u16 }))
+    let endpoint = endpoints
+        .iter()
+        .find(|node| node.node_id == data.current_leader.leader_id);
+    Some(endpoint.map(|node| HostPort {
+        host: node.host.as_str().into(),
+        port: node.port as u16,
+    }))
 }

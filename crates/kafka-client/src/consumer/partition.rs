@@ -68,6 +68,11 @@ impl Partition {
         }
     }
 
+    /// How answers by topic id name it.
+    pub(super) fn id(&self) -> (Uuid, i32) {
+        (self.topic_id.unwrap_or_default(), self.name.partition)
+    }
+
     pub(super) fn may_be_asked(&self, now: Instant) -> bool {
         self.not_before.is_none_or(|at| at <= now)
     }
@@ -75,7 +80,9 @@ impl Partition {
     /// Moves the position over the whole batches of an answer and hands over those that hold wanted records. Nothing
     /// if the answer brought nothing.
     pub(super) fn take_in(&mut self, data: PartitionData, read_committed: bool) -> Result<Option<Fetched>, Error> {
-        let Position::At(from) = self.position else { return Ok(None) };
+        let Position::At(from) = self.position else {
+            return Ok(None);
+        };
         self.high_watermark = Some(match read_committed {
             true if data.last_stable_offset >= 0 => data.last_stable_offset,
             _ => data.high_watermark,
@@ -85,7 +92,9 @@ impl Partition {
             return Ok(None);
         }
         let aborted = data.aborted_transactions.unwrap_or_default();
-        let aborted = aborted.iter().map(|aborted| (aborted.first_offset, aborted.producer_id.0));
+        let aborted = aborted
+            .iter()
+            .map(|aborted| (aborted.first_offset, aborted.producer_id.0));
         let aborted = read_committed.then(|| AbortedTransactions::new(aborted));
         let (batches, next_offset) = self.wanted_batches(records.clone(), from, aborted)?;
         if next_offset == from {
@@ -127,7 +136,10 @@ impl Partition {
             let (last_offset, is_wanted) = match &entry {
                 Entry::Batch(batch) => {
                     let is_aborted = aborted.as_mut().is_some_and(|aborted| aborted.is_aborted(batch));
-                    (batch.last_offset(), !batch.is_control() && !is_aborted && batch.record_count() > 0)
+                    (
+                        batch.last_offset(),
+                        !batch.is_control() && !is_aborted && batch.record_count() > 0,
+                    )
                 }
                 Entry::Legacy(messages) => (messages.last_offset(), true),
             };
@@ -144,5 +156,9 @@ impl Partition {
 }
 
 fn unreadable(partition: &TopicPartition, offset: i64, reason: &str) -> Error {
-    Error::Unreadable { partition: partition.clone(), offset, reason: reason.into() }
+    Error::Unreadable {
+        partition: partition.clone(),
+        offset,
+        reason: reason.into(),
+    }
 }

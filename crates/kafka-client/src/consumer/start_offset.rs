@@ -63,7 +63,11 @@ pub(super) async fn find(
             .collect();
         answers
     });
-    futures_util::future::join_all(questions).await.into_iter().flatten().collect()
+    futures_util::future::join_all(questions)
+        .await
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 type Answers = Result<HashMap<TopicPartition, Result<i64, ErrorCode>>, Error>;
@@ -75,12 +79,20 @@ fn found(
     latest: &Answers,
     timed: &Answers,
 ) -> Result<Found, Error> {
-    let bounds = Bounds { start: offset_of(earliest, name)?, end: offset_of(latest, name)? };
+    let bounds = Bounds {
+        start: offset_of(earliest, name)?,
+        end: offset_of(latest, name)?,
+    };
     let by_policy = match reset {
         OffsetReset::Earliest => Some(bounds.start),
         OffsetReset::Latest => Some(bounds.end),
         // Nothing that young: the end.
-        OffsetReset::ByDuration(_) => Some(offset_of(timed, name).ok().filter(|offset| *offset >= 0).unwrap_or(bounds.end)),
+        OffsetReset::ByDuration(_) => Some(
+            offset_of(timed, name)
+                .ok()
+                .filter(|offset| *offset >= 0)
+                .unwrap_or(bounds.end),
+        ),
         OffsetReset::None => None,
     };
     Ok(Found { bounds, by_policy })
@@ -89,7 +101,11 @@ fn found(
 fn offset_of(answers: &Answers, name: &TopicPartition) -> Result<i64, Error> {
     let refused = |code| Error::refused(format!("ListOffsets of {name}"), code, None);
     match answers {
-        Ok(answers) => answers.get(name).copied().unwrap_or(Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)).map_err(refused),
+        Ok(answers) => answers
+            .get(name)
+            .copied()
+            .unwrap_or(Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))
+            .map_err(refused),
         Err(error) => Err(error.clone()),
     }
 }
@@ -103,8 +119,9 @@ async fn list_offsets(
 ) -> Answers {
     let mut topics: HashMap<&str, Vec<ListOffsetsPartition>> = HashMap::new();
     for partition in partitions {
-        let question =
-            ListOffsetsPartition::default().with_partition_index(partition.partition).with_timestamp(timestamp);
+        let question = ListOffsetsPartition::default()
+            .with_partition_index(partition.partition)
+            .with_timestamp(timestamp);
         topics.entry(&partition.topic).or_default().push(question);
     }
     let topics = topics.into_iter().map(|(name, partitions)| {

@@ -18,8 +18,8 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use kafka_protocol::{
-    messages::{ApiKey, InitProducerIdRequest, ProduceRequest, ProduceResponse, produce_response::PartitionProduceResponse},
+use kafka_protocol::messages::{
+    ApiKey, InitProducerIdRequest, ProduceRequest, ProduceResponse, produce_response::PartitionProduceResponse,
 };
 use kafka_wire::{ErrorCode, OutgoingBatch, TopicPartition};
 use tokio::time::Instant;
@@ -30,7 +30,8 @@ use crate::connection::api_key;
 use crate::retry::ExponentialBackoff;
 use crate::{Client, Connection, Error, RequestFrame, Role, Topics};
 
-/// Requests on their way to one broker. Five is what a broker remembers of an idempotent producer.
+/// The most requests on their way to one broker, if `max.in.flight.requests.per.connection` does not say less. Five is
+/// what a broker remembers of an idempotent producer.
 const MAX_IN_FLIGHT_PER_NODE: usize = 5;
 /// A produce request is closed at this size; a single larger batch goes alone.
 const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
@@ -62,11 +63,17 @@ pub struct Refused {
 
 impl Refused {
     fn new(reason: impl Into<String>, code: Option<ErrorCode>) -> Self {
-        Self { reason: reason.into(), code }
+        Self {
+            reason: reason.into(),
+            code,
+        }
     }
 
     fn is_too_large(&self) -> bool {
-        matches!(self.code, Some(ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE))
+        matches!(
+            self.code,
+            Some(ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE)
+        )
     }
 }
 
@@ -99,8 +106,13 @@ struct Node {
 }
 
 enum IdentityState {
-    Missing { not_before: Option<Instant>, attempts: u32 },
-    Asking { attempts: u32 },
+    Missing {
+        not_before: Option<Instant>,
+        attempts: u32,
+    },
+    Asking {
+        attempts: u32,
+    },
     Known(Identity),
     /// The broker has lost our state: everything on its way comes back first.
     Lost,
@@ -114,10 +126,18 @@ struct MetadataState {
 }
 
 enum Event {
-    Connected { node_id: i32, result: Result<Connection, Error> },
+    Connected {
+        node_id: i32,
+        result: Result<Connection, Error>,
+    },
     Identified(Result<Identity, Error>),
     MetadataRefreshed(Result<(), Error>),
-    Answered { node_id: i32, sent: Vec<Sent>, result: Result<Bytes, Error>, version: i16 },
+    Answered {
+        node_id: i32,
+        sent: Vec<Sent>,
+        result: Result<Bytes, Error>,
+        version: i16,
+    },
 }
 
 /// A batch inside a request on its way.
@@ -136,7 +156,10 @@ impl Producer {
             partitions: Vec::new(),
             index: HashMap::new(),
             nodes: HashMap::new(),
-            identity: IdentityState::Missing { not_before: None, attempts: 0 },
+            identity: IdentityState::Missing {
+                not_before: None,
+                attempts: 0,
+            },
             metadata: MetadataState::default(),
             work: FuturesUnordered::new(),
             finished: Vec::new(),
@@ -200,14 +223,21 @@ impl Producer {
         self.wake_delayed(now);
         self.refresh_metadata(now);
         let Some(identity) = self.identity(now) else { return };
-        let nodes: Vec<i32> = self.nodes.iter().filter(|(_, node)| !node.ready.is_empty()).map(|(id, _)| *id).collect();
+        let nodes: Vec<i32> = self
+            .nodes
+            .iter()
+            .filter(|(_, node)| !node.ready.is_empty())
+            .map(|(id, _)| *id)
+            .collect();
         for node_id in nodes {
             self.dispatch_to(node_id, identity, now);
         }
     }
 
     fn dispatch_to(&mut self, node_id: i32, identity: Identity, now: Instant) {
-        let Some(node) = self.nodes.get_mut(&node_id) else { return };
+        let Some(node) = self.nodes.get_mut(&node_id) else {
+            return;
+        };
         let connection = match &node.connection {
             Some(connection) if !connection.is_closed() => connection.clone(),
             _ => {
@@ -217,13 +247,17 @@ impl Producer {
                     node.connection = None;
                     let client = self.client.clone();
                     self.work.push(Box::pin(async move {
-                        Event::Connected { node_id, result: client.connection(node_id, Role::Produce(0)).await }
+                        Event::Connected {
+                            node_id,
+                            result: client.connection(node_id, Role::Produce(0)).await,
+                        }
                     }));
                 }
                 return;
             }
         };
-        while self.nodes[&node_id].requests_in_flight < MAX_IN_FLIGHT_PER_NODE {
+        let max_in_flight = self.config.max_in_flight.clamp(1, MAX_IN_FLIGHT_PER_NODE);
+        while self.nodes[&node_id].requests_in_flight < max_in_flight {
             let sent = self.fill_request(node_id, identity);
             if sent.is_empty() {
                 return;
@@ -236,7 +270,9 @@ impl Producer {
     fn fill_request(&mut self, node_id: i32, identity: Identity) -> Vec<Sent> {
         let mut sent = Vec::new();
         let mut bytes = 0;
-        let Some(node) = self.nodes.get_mut(&node_id) else { return sent };
+        let Some(node) = self.nodes.get_mut(&node_id) else {
+            return sent;
+        };
         for _ in 0..node.ready.len() {
             if bytes >= MAX_REQUEST_BYTES {
                 break;
@@ -257,7 +293,11 @@ impl Producer {
             }
         }
         // The encoder wants the partitions of a topic side by side.
-        sent.sort_by(|one, other| self.partitions[one.partition].target.cmp(&self.partitions[other.partition].target));
+        sent.sort_by(|one, other| {
+            self.partitions[one.partition]
+                .target
+                .cmp(&self.partitions[other.partition].target)
+        });
         sent
     }
 
@@ -270,7 +310,9 @@ impl Producer {
             }
         };
         let timeout = self.client.config().request_timeout;
-        let entries = sent.iter().map(|sent| (&self.partitions[sent.partition].target, &sent.pending.batch));
+        let entries = sent
+            .iter()
+            .map(|sent| (&self.partitions[sent.partition].target, &sent.pending.batch));
         let body = produce_request::encode(version, -1, timeout.as_millis() as i32, entries);
         let reply = connection.submit(RequestFrame {
             api_key: api_key::<ProduceRequest>(),
@@ -282,7 +324,14 @@ impl Producer {
         if let Some(node) = self.nodes.get_mut(&node_id) {
             node.requests_in_flight += 1;
         }
-        self.work.push(Box::pin(async move { Event::Answered { node_id, sent, result: reply.await, version } }));
+        self.work.push(Box::pin(async move {
+            Event::Answered {
+                node_id,
+                sent,
+                result: reply.await,
+                version,
+            }
+        }));
     }
 
     fn on(&mut self, event: Event) {
@@ -290,7 +339,12 @@ impl Producer {
             Event::Connected { node_id, result } => self.on_connected(node_id, result),
             Event::Identified(result) => self.on_identified(result),
             Event::MetadataRefreshed(result) => self.on_metadata(result),
-            Event::Answered { node_id, sent, result, version } => {
+            Event::Answered {
+                node_id,
+                sent,
+                result,
+                version,
+            } => {
                 if let Some(node) = self.nodes.get_mut(&node_id) {
                     node.requests_in_flight -= 1;
                 }
@@ -300,7 +354,9 @@ impl Producer {
     }
 
     fn on_connected(&mut self, node_id: i32, result: Result<Connection, Error>) {
-        let Some(node) = self.nodes.get_mut(&node_id) else { return };
+        let Some(node) = self.nodes.get_mut(&node_id) else {
+            return;
+        };
         node.connecting = false;
         match result {
             Ok(connection) => {
@@ -332,7 +388,13 @@ impl Producer {
         let now = Instant::now();
         let broker = self.nodes.get(&node_id).and_then(|node| node.connection.as_ref());
         let decoded = match (result, broker) {
-            (Ok(body), Some(connection)) => connection.decode::<ProduceResponse>(ApiKey::Produce, version, body),
+            (Ok(body), Some(connection)) => {
+                let decoded = connection.decode::<ProduceResponse>(ApiKey::Produce, version, body);
+                if let Ok(response) = &decoded {
+                    connection.throttle(Duration::from_millis(response.throttle_time_ms.max(0) as u64));
+                }
+                decoded
+            }
             (Ok(_), None) => Err(Error::UnknownBroker { node_id }),
             (Err(error), _) => Err(error),
         };
@@ -371,7 +433,9 @@ impl Producer {
                 };
                 // Brokers answer nearly in the order of the request.
                 let found = sent[search_from..].iter().position(matches).map(|at| at + search_from);
-                let Some(at) = found.or_else(|| sent.iter().position(matches)) else { continue };
+                let Some(at) = found.or_else(|| sent.iter().position(matches)) else {
+                    continue;
+                };
                 search_from = at;
                 if let Some(sent) = sent[at].take() {
                     self.on_partition_answer(sent, answer, &response, now);
@@ -407,16 +471,26 @@ impl Producer {
                     self.metadata.wanted = true;
                     let leader = &answer.current_leader;
                     if leader.leader_id.0 >= 0 {
-                        let endpoint = response.node_endpoints.iter().find(|node| node.node_id == leader.leader_id);
-                        let endpoint = endpoint
-                            .map(|node| HostPort { host: node.host.as_str().into(), port: node.port as u16 });
-                        self.client.leader_hint(&queue.target, leader.leader_id.0, leader.leader_epoch, endpoint);
+                        let endpoint = response
+                            .node_endpoints
+                            .iter()
+                            .find(|node| node.node_id == leader.leader_id);
+                        let endpoint = endpoint.map(|node| HostPort {
+                            host: node.host.as_str().into(),
+                            port: node.port as u16,
+                        });
+                        self.client
+                            .leader_hint(&queue.target, leader.leader_id.0, leader.leader_epoch, endpoint);
                     }
                 }
                 queue.failed(pending, Some(code), now);
             }
             Verdict::Refuse => {
-                let said = answer.error_message.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
+                let said = answer
+                    .error_message
+                    .as_ref()
+                    .map(|text| format!(" ({text})"))
+                    .unwrap_or_default();
                 let reason = format!(
                     "produce to {} of {} records, {} bytes, was refused: {code}{said}",
                     queue.target,
@@ -451,7 +525,14 @@ impl Producer {
         let mut next = base;
         for part in pending.parts {
             let records = i64::from(part.batch.record_count());
-            self.finish(Outcome { tag: part.tag, target: target.clone(), result: Ok(next) }, part.batch.size_bytes());
+            self.finish(
+                Outcome {
+                    tag: part.tag,
+                    target: target.clone(),
+                    result: Ok(next),
+                },
+                part.batch.size_bytes(),
+            );
             next = next.map(|offset| offset + records);
         }
     }
@@ -473,7 +554,9 @@ impl Producer {
                 return;
             }
             if failed {
-                let word = self.partitions[partition].last_error.map_or_else(|| "no answer".to_owned(), |code| code.to_string());
+                let word = self.partitions[partition]
+                    .last_error
+                    .map_or_else(|| "no answer".to_owned(), |code| code.to_string());
                 if self.give_back_if_hopeless(partition, now, || word) {
                     return;
                 }
@@ -488,7 +571,11 @@ impl Producer {
     fn give_back(&mut self, partition: usize, parts: Vec<Part>, refusal: &Refused) {
         let target = self.partitions[partition].target.clone();
         for part in parts {
-            let outcome = Outcome { tag: part.tag, target: target.clone(), result: Err(refusal.clone()) };
+            let outcome = Outcome {
+                tag: part.tag,
+                target: target.clone(),
+                result: Err(refusal.clone()),
+            };
             self.finish(outcome, part.batch.size_bytes());
         }
     }
@@ -548,7 +635,11 @@ impl Producer {
         if !state.wanted || state.refreshing || state.not_before.is_some_and(|at| at > now) {
             return;
         }
-        *state = MetadataState { wanted: false, refreshing: true, not_before: None };
+        *state = MetadataState {
+            wanted: false,
+            refreshing: true,
+            not_before: None,
+        };
         let mut topics: Vec<Arc<str>> = self
             .partitions
             .iter()
@@ -591,7 +682,10 @@ impl Producer {
                 self.partitions[partition].restart_sequences();
                 self.enqueue(partition);
             }
-            self.identity = IdentityState::Missing { not_before: None, attempts: 0 };
+            self.identity = IdentityState::Missing {
+                not_before: None,
+                attempts: 0,
+            };
         }
         match &self.identity {
             IdentityState::Known(identity) => Some(*identity),
@@ -601,7 +695,9 @@ impl Producer {
                 let attempts = *attempts;
                 self.identity = IdentityState::Asking { attempts };
                 let client = self.client.clone();
-                self.work.push(Box::pin(async move { Event::Identified(init_producer_id(&client).await) }));
+                self.work.push(Box::pin(
+                    async move { Event::Identified(init_producer_id(&client).await) },
+                ));
                 None
             }
             _ => None,
@@ -620,15 +716,25 @@ impl Producer {
                 if attempts.is_power_of_two() {
                     tracing::warn!(attempts, error = %error.chain(), "no producer id from the target; trying on");
                 }
-                IdentityState::Missing { not_before: Some(Instant::now() + self.backoff(attempts)), attempts }
+                IdentityState::Missing {
+                    not_before: Some(Instant::now() + self.backoff(attempts)),
+                    attempts,
+                }
             }
         };
     }
 
     fn next_deadline(&self) -> Option<Instant> {
         let partitions = self.partitions.iter().filter_map(|queue| queue.not_before);
-        let nodes = self.nodes.values().filter(|node| !node.ready.is_empty()).filter_map(|node| node.not_before);
-        let metadata = self.metadata.not_before.filter(|_| self.metadata.wanted && !self.metadata.refreshing);
+        let nodes = self
+            .nodes
+            .values()
+            .filter(|node| !node.ready.is_empty())
+            .filter_map(|node| node.not_before);
+        let metadata = self
+            .metadata
+            .not_before
+            .filter(|_| self.metadata.wanted && !self.metadata.refreshing);
         let identity = match &self.identity {
             IdentityState::Missing { not_before, .. } if self.outstanding_batches > 0 => *not_before,
             _ => None,
@@ -666,13 +772,18 @@ async fn init_producer_id(client: &Client) -> Result<Identity, Error> {
         .with_producer_epoch(-1);
     let response = client.call_any(request).await?;
     ErrorCode::check(response.error_code).map_err(|code| Error::refused("InitProducerId", code, None))?;
-    Ok(Identity { producer_id: response.producer_id.0, epoch: response.producer_epoch })
+    Ok(Identity {
+        producer_id: response.producer_id.0,
+        epoch: response.producer_epoch,
+    })
 }
 
 enum Verdict {
     Written,
     /// Goes again after a delay; `refresh`: to whom may have changed.
-    Retry { refresh: bool },
+    Retry {
+        refresh: bool,
+    },
     Refuse,
     OutOfOrder,
     IdentityLost,

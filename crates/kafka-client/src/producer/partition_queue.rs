@@ -113,13 +113,19 @@ impl PartitionQueue {
 
     /// The next batch, stamped with the identity and its sequence. Call only when [`Self::is_sendable`].
     pub(super) fn take(&mut self, identity: Identity) -> Option<Pending> {
-        let mut pending = if self.returned.is_empty() { self.take_waiting()? } else { self.returned.remove(0) };
+        let mut pending = if self.returned.is_empty() {
+            self.take_waiting()?
+        } else {
+            self.returned.remove(0)
+        };
         let sequence = *pending.sequence.get_or_insert_with(|| {
             let sequence = self.next_sequence;
             self.next_sequence = advance_sequence(sequence, pending.batch.record_count());
             sequence
         });
-        pending.batch.set_producer(identity.producer_id, identity.epoch, sequence);
+        pending
+            .batch
+            .set_producer(identity.producer_id, identity.epoch, sequence);
         self.in_flight += 1;
         Some(pending)
     }
@@ -129,7 +135,12 @@ impl PartitionQueue {
         let mergeable = mergeable_run(&first, &self.waiting, self.merge_up_to_bytes);
         if mergeable == 0 {
             let batch = first.batch.clone();
-            return Some(Pending { parts: vec![first], batch, sequence: None, unanswered: false });
+            return Some(Pending {
+                parts: vec![first],
+                batch,
+                sequence: None,
+                unanswered: false,
+            });
         }
         let mut parts = Vec::with_capacity(mergeable + 1);
         parts.push(first);
@@ -140,7 +151,12 @@ impl PartitionQueue {
                 for part in parts.drain(merged..).rev() {
                     self.waiting.push_front(part);
                 }
-                Some(Pending { parts, batch, sequence: None, unanswered: false })
+                Some(Pending {
+                    parts,
+                    batch,
+                    sequence: None,
+                    unanswered: false,
+                })
             }
             // Unreadable inside: the target decides what to make of each batch as it is.
             _ => {
@@ -148,7 +164,12 @@ impl PartitionQueue {
                     self.waiting.push_front(part);
                 }
                 let batch = parts[0].batch.clone();
-                Some(Pending { parts, batch, sequence: None, unanswered: false })
+                Some(Pending {
+                    parts,
+                    batch,
+                    sequence: None,
+                    unanswered: false,
+                })
             }
         }
     }
@@ -210,7 +231,11 @@ impl PartitionQueue {
         if let Some(refusal) = self.refusal.take() {
             return Some((refusal, self.give_back()));
         }
-        if self.returned.first().is_some_and(|first| first.batch.size_bytes() > self.merge_up_to_bytes && first.parts.len() > 1) {
+        if self
+            .returned
+            .first()
+            .is_some_and(|first| first.batch.size_bytes() > self.merge_up_to_bytes && first.parts.len() > 1)
+        {
             self.undo_merging();
         }
         None
@@ -222,7 +247,11 @@ impl PartitionQueue {
         self.attempts = 0;
         self.failing_since = None;
         let returned = std::mem::take(&mut self.returned);
-        returned.into_iter().flat_map(|pending| pending.parts).chain(self.waiting.drain(..)).collect()
+        returned
+            .into_iter()
+            .flat_map(|pending| pending.parts)
+            .chain(self.waiting.drain(..))
+            .collect()
     }
 
     /// Starts counting anew under another producer id. Nothing may be in flight.
@@ -290,12 +319,23 @@ mod tests {
 
     use super::*;
 
-    const IDENTITY: Identity = Identity { producer_id: 7, epoch: 0 };
+    const IDENTITY: Identity = Identity {
+        producer_id: 7,
+        epoch: 0,
+    };
 
     fn part(tag: u64, value_bytes: usize) -> Part {
         let mut builder = BatchBuilder::new(Compression::None);
-        builder.push(0, None, Some(&vec![1; value_bytes]), std::iter::empty::<(&[u8], Option<&[u8]>)>());
-        Part { tag, batch: builder.build() }
+        builder.push(
+            0,
+            None,
+            Some(&vec![1; value_bytes]),
+            std::iter::empty::<(&[u8], Option<&[u8]>)>(),
+        );
+        Part {
+            tag,
+            batch: builder.build(),
+        }
     }
 
     fn queue(parts: impl IntoIterator<Item = Part>) -> PartitionQueue {
@@ -338,8 +378,11 @@ mod tests {
         assert!(!queue.is_sendable() && queue.drained().is_none());
         queue.failed(first, None, Instant::now());
         assert!(queue.drained().is_none());
-        let (first, second, third) =
-            (queue.take(IDENTITY).unwrap(), queue.take(IDENTITY).unwrap(), queue.take(IDENTITY).unwrap());
+        let (first, second, third) = (
+            queue.take(IDENTITY).unwrap(),
+            queue.take(IDENTITY).unwrap(),
+            queue.take(IDENTITY).unwrap(),
+        );
         assert_eq!((first.sequence, second.sequence), sequences);
         assert_eq!((first.parts[0].tag, second.parts[0].tag, third.parts[0].tag), (1, 2, 3));
     }

@@ -35,7 +35,11 @@ pub(super) fn encode<'a>(
             }
             topic = Some(&partition.topic);
             put_string(&mut framing, flexible, &partition.topic);
-            let same_topic = entries.clone().skip(index).take_while(|(other, _)| other.topic == partition.topic).count();
+            let same_topic = entries
+                .clone()
+                .skip(index)
+                .take_while(|(other, _)| other.topic == partition.topic)
+                .count();
             put_length(&mut framing, flexible, same_topic);
         }
         framing.put_i32(partition.partition);
@@ -81,7 +85,11 @@ fn put_string(buffer: &mut BytesMut, flexible: bool, text: &str) {
 }
 
 fn put_length(buffer: &mut BytesMut, flexible: bool, length: usize) {
-    if flexible { put_unsigned_varint(buffer, length as u32 + 1) } else { buffer.put_i32(length as i32) }
+    if flexible {
+        put_unsigned_varint(buffer, length as u32 + 1)
+    } else {
+        buffer.put_i32(length as i32)
+    }
 }
 
 fn put_bytes_length(buffer: &mut BytesMut, flexible: bool, length: usize) {
@@ -114,7 +122,12 @@ mod tests {
 
     fn batch(value: &[u8]) -> OutgoingBatch {
         let mut builder = BatchBuilder::new(Compression::None);
-        builder.push(1_000, Some(b"k"), Some(value), std::iter::empty::<(&[u8], Option<&[u8]>)>());
+        builder.push(
+            1_000,
+            Some(b"k"),
+            Some(value),
+            std::iter::empty::<(&[u8], Option<&[u8]>)>(),
+        );
         builder.build()
     }
 
@@ -128,7 +141,12 @@ mod tests {
             (TopicPartition::new(long_topic.as_str(), 1), batch(b"")),
         ];
         for version in 3..=MAX_VERSION {
-            let segments = encode(version, -1, 30_000, entries.iter().map(|(partition, batch)| (partition, batch)));
+            let segments = encode(
+                version,
+                -1,
+                30_000,
+                entries.iter().map(|(partition, batch)| (partition, batch)),
+            );
             let ours: Vec<u8> = segments.iter().flat_map(|segment| segment.iter().copied()).collect();
 
             let mut bytes = Bytes::from(ours.clone());
@@ -137,10 +155,15 @@ mod tests {
             assert_eq!(decoded.acks, -1);
             assert_eq!(decoded.topic_data.len(), 2);
             assert_eq!(decoded.topic_data[0].partition_data.len(), 2);
-            assert_eq!(decoded.topic_data[0].partition_data[1].records, Some(entries[1].1.to_bytes()));
+            assert_eq!(
+                decoded.topic_data[0].partition_data[1].records,
+                Some(entries[1].1.to_bytes())
+            );
 
             let mut theirs = BytesMut::new();
-            decoded.encode(&mut theirs, version).expect("the protocol crate writes it again");
+            decoded
+                .encode(&mut theirs, version)
+                .expect("the protocol crate writes it again");
             assert_eq!(ours, theirs.to_vec(), "version {version}");
         }
     }
