@@ -13,6 +13,7 @@ mod flow;
 mod partition;
 mod remote_topics;
 mod task;
+mod task_log;
 pub mod topic_rules;
 mod topics;
 

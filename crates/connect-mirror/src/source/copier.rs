@@ -2,7 +2,7 @@
 //!
 //! Everything that is half done lives in the struct, so that [`Copier::poll`] may be dropped at any await.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use connect_api::{BatchOutcome, ConnectError, Refusal, SourceBatch, SourceOffset};
 use kafka_client::consumer::{Consumer, ConsumerEvent, Fetched};
@@ -11,7 +11,8 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
     carry::{self, Carried, CarryRules, Unreadable},
-    partition::{Held, Partition, what_to_change},
+    partition::{Held, Partition},
+    task_log::{self, error_chain},
 };
 use crate::{
     clock::Clock,
@@ -111,10 +112,8 @@ impl Copier {
                     continue;
                 }
             };
-            self.tell_availability(&polled.events);
-            for event in polled.events {
-                self.on_event(event);
-            }
+            task_log::consumer_events(&self.task_id, &polled.events);
+            polled.events.iter().for_each(|event| self.on_event(event));
             for fetched in polled.fetched {
                 self.on_fetched(fetched);
             }
@@ -227,7 +226,7 @@ impl Copier {
             Ok(carried) => carried.into_iter().for_each(|carried| self.send(at, carried)),
             Err(unreadable) => {
                 let held = self.partitions[at].unreadable(unreadable.offset, Instant::now());
-                self.hold_unreadable(at, held, &unreadable);
+                self.hold_unreadable(at, &held, &unreadable);
             }
         }
     }
@@ -281,109 +280,47 @@ impl Copier {
         }
     }
 
-    /// A broker that goes takes all its partitions with it: one line for each reason, not for each partition.
-    fn tell_availability(&self, events: &[ConsumerEvent]) {
-        let mut unavailable: BTreeMap<String, Vec<&TopicPartition>> = BTreeMap::new();
-        let mut recovered = Vec::new();
-        for event in events {
-            match event {
-                ConsumerEvent::Unavailable { partition, error } => {
-                    unavailable.entry(error_chain(error)).or_default().push(partition);
-                }
-                ConsumerEvent::Recovered { partition } => recovered.push(partition),
-                _ => {}
-            }
-        }
-        let task = &self.task_id;
-        for (error, partitions) in unavailable {
-            tracing::warn!(
-                task, error, partitions = partitions.len(), first = %partitions[0],
-                "partitions cannot be read from the source for now; trying again, others flow on"
-            );
-        }
-        if let Some(first) = recovered.first() {
-            tracing::info!(task, partitions = recovered.len(), %first, "partitions can be read from the source again");
-        }
-    }
-
-    fn on_event(&mut self, event: ConsumerEvent) {
-        let task = &self.task_id;
-        match event {
-            ConsumerEvent::Gap { partition, from, to } => {
-                let lost = u64::try_from(to - from).unwrap_or(0);
-                if let Some(at) = self.index.get(&partition) {
-                    self.partitions[*at].metrics.lost(lost);
-                }
-                tracing::warn!(
-                    task, %partition, from, to, offsets_lost = lost,
-                    "the source removed records before they were mirrored (retention or deletion); going on behind the gap"
-                );
-            }
-            ConsumerEvent::Rewound { partition, from, to } => tracing::warn!(
-                task, %partition, wanted = from, to,
-                "the source's log ends before the stored position (truncated or recreated); going on as auto.offset.reset says"
-            ),
-            ConsumerEvent::Started { partition, to } => {
-                tracing::debug!(task, %partition, offset = to, "no stored offset; starting as auto.offset.reset says");
-            }
-            // Told together by `tell_availability`.
-            ConsumerEvent::Unavailable { .. } | ConsumerEvent::Recovered { .. } => {}
-            ConsumerEvent::TopicRecreated { topic } => tracing::warn!(
-                task, %topic, "topic was deleted and created again at the source; its new records follow the old ones"
-            ),
+    fn on_event(&mut self, event: &ConsumerEvent) {
+        if let ConsumerEvent::Gap { partition, from, to } = event
+            && let Some(at) = self.index.get(partition)
+        {
+            self.partitions[*at].metrics.lost(u64::try_from(to - from).unwrap_or(0));
         }
     }
 
     fn hold(&mut self, at: usize, held: Held, refusal: &Refusal) {
-        let task = &self.task_id;
         let partition = &self.partitions[at];
+        task_log::refused(&self.task_id, partition, &held, refusal);
         match held {
-            Held::Already => {}
-            Held::FurtherBack { from } => self.go_back(at, from),
-            Held::CutSmaller { from, max_batch_bytes } => {
-                tracing::info!(
-                    task, partition = %partition.source, target = %partition.target, offset = from, max_batch_bytes,
-                    "the target takes no batches this large; cutting them smaller"
-                );
-                self.go_back(at, from);
-            }
-            Held::Wait { from, delay, is_news } => {
-                let reason = &refusal.reason;
-                if is_news {
-                    tracing::warn!(
-                        task, partition = %partition.source, target = %partition.target, offset = from, reason,
-                        advice = what_to_change(refusal.code, &partition.target),
-                        attempts = partition.attempts(), retry_in = ?delay,
-                        "partition is held back, others flow on"
-                    );
-                }
-                partition.metrics.held_back(Some(reason));
-                self.go_back(at, from);
-            }
+            Held::Already => return,
+            Held::Wait { .. } => partition.metrics.held_back(Some(&refusal.reason)),
+            Held::CutSmaller { .. } | Held::FurtherBack { .. } => {}
         }
+        self.go_back(at);
     }
 
-    fn hold_unreadable(&mut self, at: usize, held: Held, unreadable: &Unreadable) {
-        let Held::Wait { from, delay, is_news } = held else {
+    fn hold_unreadable(&mut self, at: usize, held: &Held, unreadable: &Unreadable) {
+        let partition = &self.partitions[at];
+        task_log::unreadable(&self.task_id, partition, held, unreadable);
+        partition.metrics.held_back(Some(&error_chain(unreadable)));
+        self.go_back(at);
+    }
+
+    /// The partition will be read again from where it is held: what was read of it and not sent is dropped.
+    fn go_back(&mut self, at: usize) {
+        let Some(offset) = self.partitions[at].held_at() else {
             return;
         };
-        let partition = &self.partitions[at];
-        let reason = error_chain(unreadable);
-        if is_news {
-            tracing::error!(
-                task = self.task_id, partition = %partition.source, offset = from, reason,
-                advice = "the source's log is damaged there, or the network changed bytes: check the source broker's disk",
-                attempts = partition.attempts(), retry_in = ?delay,
-                "partition is held back, others flow on"
-            );
-        }
-        partition.metrics.held_back(Some(&reason));
-        self.go_back(at, from);
-    }
-
-    /// The partition will be read again from `offset`: what was read of it and not sent is dropped.
-    fn go_back(&mut self, at: usize, offset: i64) {
         self.fetched.retain(|waiting| waiting.partition != at);
+        // What lies before an unreadable batch is good and goes out.
+        let is_behind = |batch: &SourceBatch| split_tag(batch.tag).0 == at && batch.source_offset.0 >= offset;
+        let (dropped, ready): (Vec<_>, Vec<_>) = std::mem::take(&mut self.ready).into_iter().partition(is_behind);
+        self.ready = ready;
+        for batch in dropped {
+            if let Some(unsent) = self.partitions[at].take(split_tag(batch.tag).1) {
+                self.in_flight_bytes -= unsent.cost_bytes();
+            }
+        }
         if let Some(rebuilding) = self.rebuilding.as_mut().filter(|rebuilding| rebuilding.partition == at) {
             rebuilding.is_stale = true;
         }
@@ -468,14 +405,99 @@ async fn sleep_until(deadline: Option<Instant>) {
     }
 }
 
-/// `what: why: why`, for one line of the log.
-pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use connect_api::SourcePartition;
+    use kafka_client::{Client, ConsumerConfig, Dialer};
+    use kafka_wire::{BatchBuilder, ErrorCode, Headers, Record};
+
+    use super::*;
+    use crate::metrics::PartitionMetrics;
+
+    fn copier(topics: &[&str]) -> Copier {
+        let props = [("bootstrap.servers".to_owned(), "nowhere:1".to_owned())].into();
+        let config = ConsumerConfig::parse(&props).unwrap();
+        let consumer = Consumer::new(Client::new(config.client.clone(), Dialer::tcp()), config);
+        let partition = |topic: &&str| {
+            let key = Arc::new(SourcePartition(Vec::new()));
+            let (source, target) = (
+                TopicPartition::new(*topic, 0),
+                TopicPartition::new(format!("A.{topic}"), 0),
+            );
+            Partition::new(source, target, key, PartitionMetrics::default())
+        };
+        let partitions = topics.iter().map(partition).collect();
+        Copier::new("task".to_owned(), consumer, partitions, None, Clock::system(), None)
     }
-    line
+
+    fn carried(first: i64) -> Carried {
+        let mut batch = BatchBuilder::new(Compression::None);
+        let (key, value, headers) = (None, Some(&b"value"[..]), Headers::default());
+        batch.push_record(&Record {
+            offset: first,
+            timestamp: 0,
+            key,
+            value,
+            headers,
+        });
+        Carried {
+            batch: batch.build(),
+            upstream: carry::UpstreamRuns::dense(first, 1),
+        }
+    }
+
+    #[tokio::test]
+    async fn going_back_drops_what_the_worker_has_not_been_given_yet() {
+        let mut copier = copier(&["a", "b"]);
+        copier.send(0, carried(5));
+        let given = std::mem::take(&mut copier.ready);
+        copier.send(0, carried(6));
+        copier.send(1, carried(0));
+        let refusal = Refusal {
+            reason: "no".to_owned(),
+            code: Some(ErrorCode::POLICY_VIOLATION),
+        };
+        let target = given[0].target.clone();
+        copier.acked(vec![BatchOutcome {
+            tag: given[0].tag,
+            target,
+            result: Err(refusal),
+        }]);
+
+        let left: Vec<_> = copier.ready.iter().map(|batch| batch.target.to_string()).collect();
+        assert_eq!(left, ["A.b-0"], "offset 6 may not overtake offset 5");
+        assert!(
+            copier.partitions[0].resumes_at().is_some(),
+            "nothing of it is on its way"
+        );
+        assert_eq!(copier.partitions[0].position, 5);
+        assert_eq!(copier.in_flight_bytes, copier.partitions[1].in_flight_bytes());
+    }
+
+    #[tokio::test]
+    async fn what_lies_before_an_unreadable_batch_goes_out() {
+        let mut copier = copier(&["a"]);
+        copier.send(0, carried(5));
+        let damaged = b"\0\0\0\0\0\0\0\x06\0\0\0\x31\0\0\0\0\x02";
+        let mut bytes = damaged.to_vec();
+        bytes.resize(61, 0);
+        let entry = kafka_wire::BatchIter::new(bytes.into()).next().unwrap().unwrap();
+        copier.fetched.push_back(Waiting {
+            partition: 0,
+            from: 6,
+            entry,
+        });
+        copier.carry_fetched().await.unwrap();
+
+        let ready: Vec<_> = copier.ready.iter().map(|batch| batch.source_offset.0).collect();
+        assert_eq!(ready, [5]);
+        assert_eq!(copier.partitions[0].held_at(), Some(6));
+        assert_eq!(
+            copier.partitions[0].resumes_at(),
+            None,
+            "not before the outcome of what was sent"
+        );
+    }
 }

@@ -195,6 +195,11 @@ impl Partition {
         self.hold.is_some()
     }
 
+    /// Where it is to be read again from, if it is held back.
+    pub(crate) fn held_at(&self) -> Option<i64> {
+        self.hold.as_ref().map(|hold| hold.from)
+    }
+
     /// How often it has been refused in a row.
     pub(crate) fn attempts(&self) -> u32 {
         self.attempts
@@ -223,43 +228,6 @@ impl Partition {
     /// The oldest source offset that has no outcome yet.
     pub(crate) fn oldest_in_flight(&self) -> Option<i64> {
         self.in_flight.front().map(|sent| sent.upstream.first_offset())
-    }
-}
-
-/// What a person can change when the target says `code` to a batch for `target`.
-pub(crate) fn what_to_change(code: Option<ErrorCode>, target: &TopicPartition) -> String {
-    let topic = &target.topic;
-    match code {
-        Some(ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE) => {
-            format!("raise max.message.bytes of topic {topic} on the target above the size of the record")
-        }
-        Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED) => {
-            format!("allow the mirror's principal to WRITE to topic {topic} on the target")
-        }
-        Some(ErrorCode::CLUSTER_AUTHORIZATION_FAILED) => {
-            "allow the mirror's principal IDEMPOTENT_WRITE on the target cluster".to_owned()
-        }
-        Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID) => {
-            format!("create {target} on the target, or let the mirror do so at its next topic refresh")
-        }
-        Some(ErrorCode::INVALID_TIMESTAMP) => {
-            format!(
-                "raise message.timestamp.before.max.ms and message.timestamp.after.max.ms of topic {topic} on the target"
-            )
-        }
-        Some(ErrorCode::INVALID_RECORD) => {
-            format!(
-                "topic {topic} on the target wants keys (cleanup.policy=compact): give the source topic the same policy"
-            )
-        }
-        Some(ErrorCode::POLICY_VIOLATION) => {
-            format!("a policy of the target forbids it: see the settings of topic {topic}")
-        }
-        Some(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE) => {
-            "set producer.override.compression.type to a codec that the target knows".to_owned()
-        }
-        Some(_) => format!("see the log of the target broker that leads {target}"),
-        None => format!("see whether the target is up and {target} has a leader"),
     }
 }
 
