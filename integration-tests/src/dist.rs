@@ -86,7 +86,7 @@ impl KafkaDist {
             "consumer-groups" => "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
             "configs" => "kafka.admin.ConfigCommand",
             "get-offsets" => "org.apache.kafka.tools.GetOffsetShell",
-            "dump-log" => "kafka.tools.DumpLogSegments",
+            "dump-log" => "org.apache.kafka.tools.DumpLogSegments",
             "leader-election" => "org.apache.kafka.tools.LeaderElectionCommand",
             "storage" => "kafka.tools.StorageTool",
             other => panic!("no class is known for the tool {other}"),

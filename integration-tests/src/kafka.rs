@@ -140,13 +140,13 @@ pub fn run_cluster_scenario(backend: Backend, body: impl FnOnce(&mut Pair)) {
 }
 
 fn take_turn() -> MutexGuard<'static, Option<Pair>> {
-    let failed_before = REAL.is_poisoned();
-    let mut shared = REAL.lock().unwrap_or_else(PoisonError::into_inner);
-    if failed_before {
-        REAL.clear_poison();
+    REAL.lock().unwrap_or_else(|failed_before: PoisonError<_>| {
+        let mut shared = failed_before.into_inner();
+        // Who knows in what state it was left.
         *shared = None;
-    }
-    shared
+        REAL.clear_poison();
+        shared
+    })
 }
 
 /// Makes two tests of each scenario body `fn(&mut Pair)`: `embedded::<name>` and `real::<name>`.

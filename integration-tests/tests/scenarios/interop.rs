@@ -118,7 +118,10 @@ fn the_copys_segments_are_valid(kafka: &mut Pair) {
     let args = ["--deep-iteration", "--files", path(&segment)];
     let out = dist(&kafka.target).run_tool("dump-log", &args, "");
     let batches: Vec<&str> = out.lines().filter(|line| line.starts_with("baseOffset")).collect();
-    assert!(batches.len() >= 10, "{out}");
+    let counts = batches
+        .iter()
+        .filter_map(|batch| batch.split("count: ").nth(1)?.split(' ').next()?.parse::<u32>().ok());
+    assert_eq!(counts.sum::<u32>(), 1000, "{out}");
     for batch in batches {
         assert!(
             batch.contains("isvalid: true") && batch.contains("isTransactional: false"),
