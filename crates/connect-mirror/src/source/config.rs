@@ -227,6 +227,16 @@ impl MirrorSourceConfig {
     }
 }
 
+/// What one answer of a source broker may hold, unless `fetch.max.bytes` says otherwise. Kafka's 50 MiB would be the
+/// memory of the whole process as soon as there are many partitions; a few megabytes keep a broker as busy.
+const FETCH_MAX_BYTES: &str = "4194304";
+
+fn replication_consumer(props: &Props) -> Result<ConsumerConfig, ConfigErrors> {
+    let mut props = props.clone();
+    props.entry("fetch.max.bytes".to_owned()).or_insert_with(|| FETCH_MAX_BYTES.to_owned());
+    ConsumerConfig::parse(&props)
+}
+
 impl MirrorSourceTaskConfig {
     /// Reads everything that a task needs, or says all that is wrong.
     pub fn parse(props: &Props) -> Result<Self, ConfigErrors> {
@@ -235,7 +245,7 @@ impl MirrorSourceTaskConfig {
         let mut errors = ConfigErrors::default();
         let assigned = errors.collect(assignment::decode(task_values.list("task.assigned.partitions")));
         let client = (Side::Source, ClientKind::Consumer, "replication-consumer");
-        let consumer = collect(&mut errors, connector.parse_client(client, ConsumerConfig::parse));
+        let consumer = collect(&mut errors, connector.parse_client(client, replication_consumer));
         let compression = errors.collect(compression(props));
         let offset_syncs = match emits_offset_syncs(&values) {
             false => Some(None),

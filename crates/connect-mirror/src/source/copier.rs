@@ -20,13 +20,13 @@ use crate::{
     offset_sync_writer::{OffsetSyncWriter, Run},
 };
 
-/// Bytes that a task may have on their way to the target. It bounds the memory of a task, not its speed: four produce
-/// requests of the largest size, which is more than a broker a network away needs to stay busy.
-const TASK_BUDGET_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes that a task may have on their way to the target. It bounds the memory of a task, not its speed: two produce
+/// requests of the largest size, and one answer of a source broker comes on top.
+const TASK_BUDGET_BYTES: usize = 8 * 1024 * 1024;
 
 /// A partition may always have this much on its way. Beyond it, and beyond its even share of the budget, it pauses, so
 /// that one slow leader does not take the memory of all.
-const PARTITION_CREDIT_BYTES: usize = 4 * 1024 * 1024;
+const PARTITION_CREDIT_BYTES: usize = 2 * 1024 * 1024;
 
 /// Offset syncs of a task: what is to be sent, and who sends it.
 pub(crate) struct OffsetSyncs {
