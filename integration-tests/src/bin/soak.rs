@@ -218,11 +218,11 @@ fn follow(run: &Run, (source, target): &(String, String), partition: i32) {
         let mut originals = source.read_some(TOPIC, partition, next);
         while originals.len() < copies.len() {
             let from = next + originals.len() as i64;
-            let more = source.read_some(TOPIC, partition, from);
-            assert!(
-                !more.is_empty(),
-                "{COPY}-{partition} has more than its source from {from} on: repeated"
-            );
+            // A new leader shows for a moment less than its predecessor did: its high watermark comes from the past.
+            let what = format!("the source of {COPY}-{partition} to have {from} too; it does not: repeated");
+            let more = wait_until(&what, Duration::from_secs(60), || {
+                Some(source.read_some(TOPIC, partition, from)).filter(|more| !more.is_empty())
+            });
             originals.extend(more);
         }
         for (original, copy) in originals.iter().zip(&copies) {
