@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use config_def::{ConfigDef, ConfigError, ConfigErrors, ConfigKey, Importance, Props, Type, Validator, Values, key};
-use kafka_client::config::ClientKind;
+use kafka_client::config::{ClientKind, without_effect};
 
 use crate::{
     client_props::{Side, client_props, kind_name},
@@ -116,6 +116,18 @@ impl MirrorConnectorConfig {
         );
         client.insert("client.id".to_owned(), id);
         client
+    }
+
+    /// The settings that were given to a client of ours and that it does nothing with, by the name they have in the
+    /// connector's configuration.
+    pub(crate) fn settings_without_effect(&self, side: Side, kind: ClientKind) -> Vec<String> {
+        let client = client_props(&self.props, side, kind);
+        let prefix = format!("{}.{}", side.name(), kind_name(kind));
+        // Kafka's consumer is told not to commit; ours cannot.
+        let given = without_effect(&client, kind)
+            .into_iter()
+            .filter(|key| *key != "enable.auto.commit");
+        given.map(|key| format!("{prefix}.{key}")).collect()
     }
 
     /// Parses the settings of a client of ours; a fault names the prefix that the setting is looked for under.

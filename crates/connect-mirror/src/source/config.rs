@@ -233,7 +233,9 @@ const FETCH_MAX_BYTES: &str = "4194304";
 
 fn replication_consumer(props: &Props) -> Result<ConsumerConfig, ConfigErrors> {
     let mut props = props.clone();
-    props.entry("fetch.max.bytes".to_owned()).or_insert_with(|| FETCH_MAX_BYTES.to_owned());
+    props
+        .entry("fetch.max.bytes".to_owned())
+        .or_insert_with(|| FETCH_MAX_BYTES.to_owned());
     ConsumerConfig::parse(&props)
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use connect_api::{BoxFuture, ConnectError, ConnectorContext, Props, SourceConnector, SourceTask};
-use kafka_client::Admin;
+use kafka_client::{Admin, config::ClientKind};
 use tokio::sync::watch;
 
 use super::{
@@ -13,10 +13,19 @@ use super::{
     remote_topics::RemoteTopics,
     task::MirrorSourceTask,
 };
-use crate::{background::Background, environment::MirrorEnvironment, internal_topic::InternalTopic};
+use crate::{
+    background::Background, client_props::Side, environment::MirrorEnvironment, internal_topic::InternalTopic,
+};
 
 /// The Java class of the tasks.
 pub const SOURCE_TASK_CLASS: &str = "org.apache.kafka.connect.mirror.MirrorSourceTask";
+
+/// The clients whose settings come from the connector's configuration.
+const CLIENTS: [(Side, ClientKind); 3] = [
+    (Side::Source, ClientKind::Consumer),
+    (Side::Source, ClientKind::Admin),
+    (Side::Target, ClientKind::Admin),
+];
 
 /// How long `start` waits for the first list of topics. Clusters that are well need a fraction of it; one that is away
 /// must not hold up the worker, and is waited for in the background.
@@ -77,6 +86,15 @@ impl SourceConnector for MirrorSourceConnector {
             if !config.connector.enabled {
                 self.started = Some(Started::Disabled);
                 return Ok(());
+            }
+            for (side, kind) in CLIENTS {
+                for key in config.connector.settings_without_effect(side, kind) {
+                    tracing::warn!(
+                        connector = config.connector.connector_name,
+                        key,
+                        "a setting of a client has no effect here"
+                    );
+                }
             }
             let timeout = FIRST_TOPICS_TIMEOUT.min(config.connector.admin_timeout);
             let (assign, assigned) = watch::channel(None);

@@ -234,7 +234,7 @@ impl WorkerSourceTask {
                 }
                 Err(refused) => {
                     if self.metrics.refused(&target, &refused.reason) {
-                        warn!(task = %self.id, partition = %target, reason = refused.reason, "target partition takes no batches, the others flow on");
+                        debug!(task = %self.id, partition = %target, reason = refused.reason, "target partition takes no batches");
                     }
                     Err(Refusal {
                         reason: refused.reason,
