@@ -95,13 +95,17 @@ pub fn needs_metadata(error: &Error) -> bool {
     }
 }
 
-/// Tries until it succeeds, fails for good, or the time is up.
+/// Trouble that passes sooner, such as a leader that moves, is nobody's concern.
+const SAY_AFTER: Duration = Duration::from_secs(2);
+
+/// Tries until it succeeds, fails for good, or the time is up. Trouble that lasts is said once, while it lasts.
 #[derive(Debug, Clone)]
 pub struct Retry {
     backoff: ExponentialBackoff,
     timeout: Duration,
-    deadline: Instant,
+    started: Instant,
     failures: u32,
+    is_said: bool,
 }
 
 impl Retry {
@@ -116,14 +120,15 @@ impl Retry {
         Self {
             backoff,
             timeout,
-            deadline: Instant::now() + timeout,
+            started: Instant::now(),
             failures: 0,
+            is_said: false,
         }
     }
 
     /// The time that is left.
     pub fn remaining(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+        self.timeout.saturating_sub(self.started.elapsed())
     }
 
     /// Takes note of a failed attempt: waits and returns when another may follow, or gives the error to report.
@@ -141,6 +146,10 @@ impl Retry {
         if wait >= self.remaining() {
             return Err(self.timed_out(what, Some(error.clone())));
         }
+        if !self.is_said && self.started.elapsed() >= SAY_AFTER {
+            self.is_said = true;
+            tracing::warn!(error = error.chain(), "{what} keeps failing; trying on");
+        }
         tracing::debug!(what, error = error.chain(), ?wait, "trying again");
         tokio::time::sleep(wait).await;
         Ok(())
@@ -154,7 +163,7 @@ impl Retry {
     {
         let mut last = None;
         loop {
-            match tokio::time::timeout_at(self.deadline, attempt()).await {
+            match tokio::time::timeout_at(self.started + self.timeout, attempt()).await {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) => {
                     last = Some(error.clone());
