@@ -9,7 +9,7 @@ use connect_mirror::{
     mirror_maker_config::{MirrorMakerConfig, SourceAndTarget},
 };
 use connect_runtime::{Clock, Herder, HerderOptions, WorkerSettings, herder::Assignments};
-use kafka_client::Dialer;
+use kafka_client::{ClientConfig, Dialer};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -99,9 +99,11 @@ impl Flows {
             );
         }
         for alias in pairs.iter().flat_map(|pair| [&pair.source, &pair.target]) {
-            if !config.client_config(alias).admin.contains_key("bootstrap.servers") {
+            let client = config.client_config(alias).admin;
+            if !client.contains_key("bootstrap.servers") {
                 bail!("cluster {alias} has no bootstrap servers: set {alias}.bootstrap.servers = host:port");
             }
+            ClientConfig::parse(&client).with_context(|| format!("cluster {alias} (properties `{alias}.*`)"))?;
         }
         let mut workers = Vec::new();
         for pair in pairs {

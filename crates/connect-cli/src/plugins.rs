@@ -4,8 +4,10 @@ use anyhow::{Result, anyhow};
 use config_def::Props;
 use connect_api::{ConnectError, SourceConnector};
 use connect_mirror::{
-    MirrorEnvironment, MirrorMetrics, heartbeat::MirrorHeartbeatConnector, mirror_maker_config::MirrorConnector,
-    source::MirrorSourceConnector,
+    MirrorEnvironment, MirrorMetrics,
+    heartbeat::{MirrorHeartbeatConnector, config::MirrorHeartbeatConfig},
+    mirror_maker_config::MirrorConnector,
+    source::{MirrorSourceConnector, config::MirrorSourceConfig},
 };
 use connect_runtime::Plugins;
 use kafka_client::Dialer;
@@ -55,5 +57,18 @@ impl Plugins for MirrorPlugins {
                 MirrorConnector::Heartbeat.class(),
             )))
         }
+    }
+
+    fn validate(&self, config: &Props) -> Result<(), ConnectError> {
+        let class = config.get("connector.class").map_or("", String::as_str);
+        let is = |connector: MirrorConnector| class == connector.class() || class == connector.name();
+        let parsed = if is(MirrorConnector::Source) {
+            MirrorSourceConfig::parse(config).map(|_| ())
+        } else if is(MirrorConnector::Heartbeat) {
+            MirrorHeartbeatConfig::parse(config).map(|_| ())
+        } else {
+            Ok(())
+        };
+        parsed.map_err(|errors| ConnectError::caused_by(format!("the configuration of {class} is not valid"), errors))
     }
 }
