@@ -24,6 +24,22 @@ impl Deadline {
     }
 }
 
+/// How long something takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// From now on.
+    pub fn start() -> Self {
+        Self(now())
+    }
+
+    /// Since then.
+    pub fn elapsed(self) -> Duration {
+        now().saturating_duration_since(self.0)
+    }
+}
+
 /// Looks at a condition until it holds, and gives what it found. Panics with `what` at the deadline.
 pub fn wait_until<T>(what: &str, within: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Deadline::after(within);

@@ -14,6 +14,26 @@ use crate::{
 /// The version that we stand in for, and are compared with.
 pub(crate) const KAFKA_VERSION: &str = "4.3.1";
 
+/// How a JVM is run.
+#[derive(Clone, Copy, Debug)]
+pub enum Jvm {
+    /// For scenarios: starts quickly, compiles little, with this heap in MB.
+    Small(u32),
+    /// For measuring: as Kafka's own scripts run it, with these heap options.
+    AsShipped(&'static [&'static str]),
+}
+
+/// `KAFKA_JVM_PERFORMANCE_OPTS` of `kafka-run-class.sh`.
+const SHIPPED: &[&str] = &[
+    "-server",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-XX:MaxInlineLevel=15",
+    "-Djava.awt.headless=true",
+];
+
 /// The jars of a real Kafka and the Java that runs them.
 #[derive(Debug)]
 pub struct KafkaDist {
@@ -61,16 +81,23 @@ impl KafkaDist {
 
     /// A command that runs one of Kafka's classes with a small heap.
     pub fn java(&self, heap_mb: u32) -> Command {
+        self.jvm(Jvm::Small(heap_mb))
+    }
+
+    /// A command that runs one of Kafka's classes.
+    pub fn jvm(&self, jvm: Jvm) -> Command {
         let log_config = concat!(env!("CARGO_MANIFEST_DIR"), "/kafka/log4j2.yaml");
         let mut command = Command::new("java");
-        command
+        match jvm {
             // Two cores are shared by brokers, tools and what is tested: short starts matter more than peak speed.
-            .args([
-                &format!("-Xmx{heap_mb}m"),
+            Jvm::Small(heap_mb) => command.arg(format!("-Xmx{heap_mb}m")).args([
                 "-XX:+UseSerialGC",
                 "-XX:TieredStopAtLevel=1",
                 "-Xshare:auto",
-            ])
+            ]),
+            Jvm::AsShipped(heap) => command.args(heap).args(SHIPPED),
+        };
+        command
             .arg(format!("-Dlog4j2.configurationFile={log_config}"))
             .arg("-cp")
             .arg(self.libs.join("*"));

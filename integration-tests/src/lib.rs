@@ -22,8 +22,8 @@ mod target_dir;
 
 pub use client::{Isolation, TestClient, TestRecord, Topic, TransactionalProducer};
 pub use compare::{Comparison, assert_mirrored, compare, partitions_mirrored};
-pub use deadline::{Deadline, pause, wait_until};
-pub use dist::{KafkaDist, kafka_dist};
+pub use deadline::{Deadline, Stopwatch, pause, wait_until};
+pub use dist::{Jvm, KafkaDist, kafka_dist};
 pub use embedded::EmbeddedKafka;
 pub use heliograph::{Heliograph, JavaMirrorMaker, heliograph_binary};
 pub use kafka::{Backend, Kafka, Pair, run_cluster_scenario, run_scenario};

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     client::TestClient,
     deadline::{pause, wait_until},
-    dist::KafkaDist,
+    dist::{Jvm, KafkaDist},
     process::Process,
     target_dir::{remove_dir, scratch_dir, target_dir},
 };
@@ -24,6 +24,7 @@ const HEAP_MB: u32 = 384;
 #[derive(Debug)]
 pub struct RealKafka {
     dist: &'static KafkaDist,
+    jvm: Jvm,
     dir: PathBuf,
     nodes: Vec<Node>,
 }
@@ -40,6 +41,11 @@ struct Node {
 impl RealKafka {
     /// Starts a cluster of `nodes` nodes and waits until all of them answer. `properties` go to every node.
     pub fn start(dist: &'static KafkaDist, name: &str, nodes: usize, properties: &[(&str, &str)]) -> Self {
+        Self::start_on(Jvm::Small(HEAP_MB), dist, name, nodes, properties)
+    }
+
+    /// The same, with every node's JVM as wanted.
+    pub fn start_on(jvm: Jvm, dist: &'static KafkaDist, name: &str, nodes: usize, properties: &[(&str, &str)]) -> Self {
         let dir = scratch_dir(name);
         let ports: Vec<(u16, u16)> = (0..nodes).map(|_| (free_ports(1), free_ports(1))).collect();
         let voters: Vec<String> = ports
@@ -66,6 +72,7 @@ impl RealKafka {
         });
         let mut kafka = Self {
             dist,
+            jvm,
             dir: dir.clone(),
             nodes: nodes.collect(),
         };
@@ -152,7 +159,7 @@ impl RealKafka {
 
     fn spawn(&mut self, index: usize) {
         let node = &mut self.nodes[index];
-        let mut command = self.dist.java(HEAP_MB);
+        let mut command = self.dist.jvm(self.jvm);
         command.arg("kafka.Kafka").arg(node.dir.join("server.properties"));
         node.process = Some(Process::spawn(&node.name, &mut command, Some(&self.dir)));
     }

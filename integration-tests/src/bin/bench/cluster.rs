@@ -1,0 +1,129 @@
+use std::{path::PathBuf, time::Duration};
+
+use integration_tests::{
+    Isolation, Jvm, KafkaDist, MirrorProperties, RealKafka, TestClient, report, target_dir, wait_until,
+};
+
+use crate::workload::Workload;
+
+const SOURCE: &str = "source";
+const TARGET: &str = "destination";
+
+/// The two Kafkas, and a client of each.
+#[derive(Debug)]
+pub(crate) struct Clusters {
+    properties: Vec<(String, String)>,
+    pub(crate) source: TestClient,
+    pub(crate) target: TestClient,
+    /// Kept for their drop, which ends them.
+    _kafkas: [RealKafka; 2],
+}
+
+impl Clusters {
+    /// Starts them, one node each, with the flags of Kafka's own scripts. `properties` are one's wishes for every peer.
+    pub(crate) fn start(dist: &'static KafkaDist, properties: &[(String, String)]) -> Self {
+        let broker = [
+            // Kafka's defaults, which the scenarios' brokers do not have.
+            ("num.network.threads", "3"),
+            ("num.io.threads", "8"),
+            ("log.cleaner.backoff.ms", "15000"),
+            // What a run leaves is soon gone from the disk.
+            ("log.segment.delete.delay.ms", "1000"),
+        ];
+        let start = |side| {
+            let jvm = Jvm::AsShipped(&["-Xmx1g"]);
+            RealKafka::start_on(jvm, dist, &format!("bench-{side}"), 1, &broker)
+        };
+        let kafkas = [start(SOURCE), start(TARGET)];
+        let [source, target] = kafkas
+            .each_ref()
+            .map(|kafka| TestClient::new(&kafka.bootstrap_servers()));
+        Self {
+            properties: properties.to_vec(),
+            source,
+            target,
+            _kafkas: kafkas,
+        }
+    }
+
+    /// Fills the source, and has both brokers do once what they will do for every peer.
+    pub(crate) fn load(&mut self, workload: &Workload) {
+        let topic = workload.topic();
+        report(&format!("loading {topic}: {:.0} MB", workload.megabytes()));
+        workload.load(&self.source.bootstrap_servers(), &topic);
+        let mut warm_up = *workload;
+        warm_up.shrink(64);
+        warm_up.load(&self.target.bootstrap_servers(), &topic);
+        for partition in 0..workload.partitions {
+            self.source.codecs(&topic, partition);
+        }
+        self.wipe();
+    }
+
+    /// Frees the source's disk.
+    pub(crate) fn unload(&mut self, workload: &Workload) {
+        self.delete_source(&workload.topic());
+    }
+
+    pub(crate) fn delete_source(&mut self, topic: &str) {
+        self.source.delete_topic(topic);
+        wait_gone(&mut self.source, |name| name == topic);
+    }
+
+    /// Forgets what a peer left: copies, offsets, syncs.
+    pub(crate) fn wipe(&mut self) {
+        delete(&mut self.target, |name| !name.starts_with("__"));
+        delete(&mut self.source, |name| {
+            name.starts_with("mm2-") || name == "heartbeats"
+        });
+    }
+
+    /// A MirrorMaker 2 properties file that mirrors `topic`.
+    pub(crate) fn mirror(&self, peer: &str, topic: &str) -> PathBuf {
+        let (source, target) = (self.source.bootstrap_servers(), self.target.bootstrap_servers());
+        // The scenarios are in a hurry. This is what a user would write.
+        let mut mirror = MirrorProperties::new((SOURCE, &source), (TARGET, &target), topic)
+            .set("refresh.topics.interval.seconds", "5")
+            .set("emit.checkpoints.interval.seconds", "5")
+            .without("sync.topic.configs.interval.seconds")
+            .without("emit.heartbeats.interval.seconds")
+            .without("source.offset.flush.interval.ms")
+            .without("destination.offset.flush.interval.ms");
+        for (key, value) in &self.properties {
+            mirror = mirror.set(key, value);
+        }
+        let file = target_dir()
+            .join("scenario-logs")
+            .join(format!("bench-{peer}.properties"));
+        mirror.write(&file);
+        file
+    }
+
+    /// How many records of `topic` are on the target, once the copy has all its partitions.
+    pub(crate) fn copied(&mut self, topic: &str, partitions: i32) -> u64 {
+        let copy = copy_of(topic);
+        if self.target.partition_count(&copy) != Some(partitions) {
+            return 0;
+        }
+        let ends = (0..partitions).map(|p| self.target.log_end(&copy, p, Isolation::ReadUncommitted));
+        ends.sum::<i64>() as u64
+    }
+}
+
+pub(crate) fn copy_of(topic: &str) -> String {
+    format!("{SOURCE}.{topic}")
+}
+
+fn delete(client: &mut TestClient, which: impl Fn(&str) -> bool) {
+    for topic in client.topics().iter().filter(|name| which(name)) {
+        client.delete_topic(topic);
+    }
+    wait_gone(client, which);
+}
+
+fn wait_gone(client: &mut TestClient, which: impl Fn(&str) -> bool) {
+    wait_until("deleted topics to be gone", Duration::from_secs(30), || {
+        let left = client.topics().iter().any(|name| which(name));
+        (!left).then_some(())
+    });
+}

@@ -1,0 +1,94 @@
+//! Measures Heliograph, and whom it is compared with, between two real Kafkas, as their users would feel it.
+//!
+//! Prints one line of JSON for each run, and a table with ratios at the end. Absolute numbers depend on the machine and
+//! on what else it does; ratios within one call count. Needs Linux, Java and Maven; see [`USAGE`] and docs/PERFORMANCE.md.
+
+mod cluster;
+mod drain;
+mod idle;
+mod latency;
+mod options;
+mod peer;
+mod table;
+mod usage;
+mod workload;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use integration_tests::{kafka_dist, report};
+
+use crate::{
+    cluster::Clusters,
+    options::{Mode, Options, USAGE},
+    table::{Row, table},
+};
+
+fn main() -> ExitCode {
+    let options = match Options::parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(problem) => {
+            report(&format!("{problem}\n\n{USAGE}"));
+            return ExitCode::from(2);
+        }
+    };
+    let Some(dist) = kafka_dist() else {
+        return ExitCode::FAILURE;
+    };
+    let peers = options.peers(dist);
+    report(&format!("starting two Kafkas; measuring {} of {peers:?}", options.mode));
+    let mut clusters = Clusters::start(dist, &options.properties);
+    let mut rows = Vec::new();
+    let mut record = |row: Row| {
+        say(&row.json());
+        rows.push(row);
+    };
+    let metrics = match options.mode {
+        Mode::Drain => {
+            for workload in &options.workloads {
+                clusters.load(workload);
+                // Peers take turns, so that a machine that grows slow is slow to all of them.
+                for _ in 0..options.rounds {
+                    for peer in &peers {
+                        record(drain::run(&mut clusters, peer, workload, options.limit));
+                    }
+                }
+                clusters.unload(workload);
+            }
+            drain::METRICS
+        }
+        Mode::Latency => {
+            for _ in 0..options.rounds {
+                for peer in &peers {
+                    record(latency::run(&mut clusters, peer, &options));
+                }
+            }
+            latency::METRICS
+        }
+        Mode::Idle => {
+            for _ in 0..options.rounds {
+                for peer in &peers {
+                    record(idle::run(&mut clusters, peer, &options));
+                }
+            }
+            idle::METRICS
+        }
+    };
+    say(&table(metrics, &rows));
+    let incomplete: Vec<&Row> = rows.iter().filter(|row| !row.complete()).collect();
+    for row in &incomplete {
+        report(&format!("not everything arrived: {}", row.json()));
+    }
+    if incomplete.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn say(text: &str) {
+    // Nobody may be listening any more: the measuring goes on, its exit code still counts.
+    let _ = writeln!(io::stdout(), "{text}");
+}
