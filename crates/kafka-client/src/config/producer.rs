@@ -65,13 +65,7 @@ pub struct ProducerConfig {
     pub transaction_timeout: Duration,
 }
 
-pub(super) const KEYS_WITH_EFFECT: &[&str] = &[
-    "buffer.memory",
-    "compression.type",
-    "delivery.timeout.ms",
-    "max.in.flight.requests.per.connection",
-    "max.request.size",
-];
+pub(super) const KEYS_WITH_EFFECT: &[&str] = &["buffer.memory", "max.in.flight.requests.per.connection"];
 
 impl ProducerConfig {
     /// Reads `ProducerConfig`'s keys; other keys are not looked at. Every problem is reported at once.
