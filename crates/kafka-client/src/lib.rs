@@ -16,6 +16,7 @@ pub mod metadata;
 pub mod metrics;
 mod pool;
 pub mod producer;
+mod refresh;
 pub mod retry;
 #[cfg(test)]
 mod test_cluster;

@@ -26,6 +26,11 @@ impl ExponentialBackoff {
         Self { initial, max }
     }
 
+    /// The longest wait.
+    pub const fn max(&self) -> Duration {
+        self.max
+    }
+
     /// The wait after so many failures in a row; zero failures wait `initial`.
     pub fn after(&self, failures: u32) -> Duration {
         self.with_jitter(failures, rand::random_range(1.0 - JITTER..=1.0 + JITTER))
