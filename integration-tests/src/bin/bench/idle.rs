@@ -6,7 +6,7 @@ use kafka_wire::Compression;
 use crate::{
     cluster::Clusters,
     options::Options,
-    peer::Peer,
+    peer::{Peer, Running},
     table::{Metric, Row},
 };
 
@@ -26,20 +26,9 @@ pub(crate) const METRICS: &[Metric] = &[
 
 /// Mirrors one record, and then nothing.
 pub(crate) fn run(clusters: &mut Clusters, peer: &Peer, options: &Options) -> Row {
-    clusters.source.create_topic(Topic::new(TOPIC, PARTITIONS));
-    let record = [TestRecord::new("k", "v")];
-    clusters.source.produce(TOPIC, 0, Compression::None, &record);
-
-    let clock = Stopwatch::start();
-    let mut running = peer.start(clusters, TOPIC);
-    let mut arrived = false;
-    while !arrived && clock.elapsed() < options.limit && running.is_running() {
-        pause(BETWEEN_LOOKS);
-        arrived = clusters.copied(TOPIC, PARTITIONS) > 0;
-    }
-    let mut row = Row::new(peer.name(), "idle", arrived);
-    if arrived {
-        let first = clock.elapsed().as_secs_f64();
+    let (mut running, first) = first_record(clusters, peer, options);
+    let mut row = Row::new(peer.name(), "idle", first.is_some());
+    if let Some(first) = first {
         pause(SETTLE);
         let settled = running.usage();
         let idle = Stopwatch::start();
@@ -53,8 +42,34 @@ pub(crate) fn run(clusters: &mut Clusters, peer: &Peer, options: &Options) -> Ro
             .with("rss_MB", end.rss_mb, 0)
             .with("threads", end.threads as f64, 0);
     }
+    clean_up(clusters, running);
+    row
+}
+
+/// Has the brokers do once what they do for every peer: who comes first must not pay for their start.
+pub(crate) fn rehearse(clusters: &mut Clusters, peer: &Peer, options: &Options) {
+    let (running, _) = first_record(clusters, peer, options);
+    clean_up(clusters, running);
+}
+
+/// Starts it, and gives the seconds to the first record, if that came.
+fn first_record(clusters: &mut Clusters, peer: &Peer, options: &Options) -> (Running, Option<f64>) {
+    clusters.source.create_topic(Topic::new(TOPIC, PARTITIONS));
+    let record = [TestRecord::new("k", "v")];
+    clusters.source.produce(TOPIC, 0, Compression::None, &record);
+    let clock = Stopwatch::start();
+    let mut running = peer.start(clusters, TOPIC);
+    while clock.elapsed() < options.limit && running.is_running() {
+        pause(BETWEEN_LOOKS);
+        if clusters.copied(TOPIC, PARTITIONS) > 0 {
+            return (running, Some(clock.elapsed().as_secs_f64()));
+        }
+    }
+    (running, None)
+}
+
+fn clean_up(clusters: &mut Clusters, running: Running) {
     running.stop();
     clusters.delete_source(TOPIC);
     clusters.wipe();
-    row
 }

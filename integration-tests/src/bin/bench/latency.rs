@@ -33,8 +33,8 @@ pub(crate) const METRICS: &[Metric] = &[
     Metric::less("rss_MB", "RSS, MB"),
 ];
 
-/// Records go in at a steady rate, and a reader waits for each partition's next copy.
-pub(crate) fn run(clusters: &mut Clusters, peer: &Peer, options: &Options) -> Row {
+/// Records go in at a steady rate for some seconds, and a reader waits for each partition's next copy.
+pub(crate) fn run(clusters: &mut Clusters, peer: &Peer, options: &Options, seconds: u64) -> Row {
     clusters.source.create_topic(Topic::new(TOPIC, PARTITIONS as i32));
     // One each, which do not count, so that all is there and in motion before the measuring begins.
     let first = [TestRecord::new("k", "first")];
@@ -54,7 +54,7 @@ pub(crate) fn run(clusters: &mut Clusters, peer: &Peer, options: &Options) -> Ro
     if copied == PARTITIONS {
         pause(SETTLE);
         let before = running.usage();
-        let (sent, mut latencies, seconds) = measure(clusters, options);
+        let (sent, mut latencies, took) = measure(clusters, options.rate, seconds);
         let after = running.usage();
         latencies.sort_by(f64::total_cmp);
         row = Row::new(
@@ -64,7 +64,7 @@ pub(crate) fn run(clusters: &mut Clusters, peer: &Peer, options: &Options) -> Ro
         )
         .with("sent", sent as f64, 0)
         .with("seen", latencies.len() as f64, 0)
-        .with("cpu_pct", 100.0 * (after.cpu_seconds - before.cpu_seconds) / seconds, 1)
+        .with("cpu_pct", 100.0 * (after.cpu_seconds - before.cpu_seconds) / took, 1)
         .with("rss_MB", after.rss_mb, 0);
         for (key, share) in [("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99), ("max_ms", 1.0)] {
             if let Some(latency) = percentile(&latencies, share) {
@@ -79,18 +79,18 @@ pub(crate) fn run(clusters: &mut Clusters, peer: &Peer, options: &Options) -> Ro
 }
 
 /// How many records were sent, the seconds that each took which arrived, and how long it all lasted.
-fn measure(clusters: &Clusters, options: &Options) -> (u64, Vec<f64>, f64) {
+fn measure(clusters: &Clusters, rate: u64, seconds: u64) -> (u64, Vec<f64>, f64) {
     let (source, target) = (clusters.source.bootstrap_servers(), clusters.target.bootstrap_servers());
     let (clock, over) = (Stopwatch::start(), AtomicBool::new(false));
     let (sent, latencies) = thread::scope(|scope| {
         let readers: Vec<_> = (0..PARTITIONS)
             .map(|partition| {
                 let (target, over) = (&target, &over);
-                let expected = (options.rate * options.seconds + PARTITIONS - 1 - partition) / PARTITIONS;
+                let expected = (rate * seconds + PARTITIONS - 1 - partition) / PARTITIONS;
                 scope.spawn(move || read(target, partition as i32, clock, over, expected))
             })
             .collect();
-        let sent = send(&source, clock, options);
+        let sent = send(&source, clock, rate, rate * seconds);
         over.store(true, Ordering::Relaxed);
         let latencies = readers
             .into_iter()
@@ -101,12 +101,11 @@ fn measure(clusters: &Clusters, options: &Options) -> (u64, Vec<f64>, f64) {
 }
 
 /// Each record carries the moment at which it was handed over.
-fn send(servers: &str, clock: Stopwatch, options: &Options) -> u64 {
+fn send(servers: &str, clock: Stopwatch, rate: u64, all: u64) -> u64 {
     let mut client = TestClient::new(servers);
-    let all = options.rate * options.seconds;
     let mut sent = 0;
     while sent < all {
-        let due = (clock.elapsed().as_secs_f64() * options.rate as f64) as u64;
+        let due = (clock.elapsed().as_secs_f64() * rate as f64) as u64;
         // A producer that cannot keep up puts more into a batch.
         let due = due.min(all);
         for partition in 0..PARTITIONS.min(due - sent) {

@@ -26,6 +26,9 @@ use crate::{
     table::{Row, table},
 };
 
+/// A broker's produce and fetch paths are compiled after some thousand requests.
+const REHEARSAL_SECONDS: u64 = 10;
+
 fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
         Ok(options) => options,
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     let peers = options.peers(dist);
     report(&format!("starting two Kafkas; measuring {} of {peers:?}", options.mode));
     let mut clusters = Clusters::start(dist, &options.properties);
+    idle::rehearse(&mut clusters, &peers[0], &options);
     let mut rows = Vec::new();
     let mut record = |row: Row| {
         say(&row.json());
@@ -60,9 +64,10 @@ fn main() -> ExitCode {
             drain::METRICS
         }
         Mode::Latency => {
+            latency::run(&mut clusters, &peers[0], &options, REHEARSAL_SECONDS);
             for _ in 0..options.rounds {
                 for peer in &peers {
-                    record(latency::run(&mut clusters, peer, &options));
+                    record(latency::run(&mut clusters, peer, &options, options.seconds));
                 }
             }
             latency::METRICS
