@@ -65,7 +65,12 @@ pub struct ProducerConfig {
     pub transaction_timeout: Duration,
 }
 
-pub(super) const KEYS_WITH_EFFECT: &[&str] = &["buffer.memory", "max.in.flight.requests.per.connection"];
+pub(super) const KEYS_WITH_EFFECT: &[&str] = &[
+    "buffer.memory",
+    // The producer sends what it is given: the mirror, which makes the batches, compresses them so.
+    "compression.type",
+    "max.in.flight.requests.per.connection",
+];
 
 impl ProducerConfig {
     /// Reads `ProducerConfig`'s keys; other keys are not looked at. Every problem is reported at once.

@@ -2,19 +2,24 @@
 
 use std::collections::HashMap;
 
+use uuid::Uuid;
+
 /// What a fetch request says about one partition. The broker keeps it until it is told otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) fetch_offset: i64,
     pub(super) leader_epoch: i32,
     pub(super) max_bytes: i32,
+    /// What the broker knows the topic by, in a session that names topics by id.
+    pub(super) topic_id: Uuid,
 }
 
 /// The difference between what the broker remembers and what is wanted now.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Difference {
     pub(super) changed: Vec<(usize, Wanted)>,
-    pub(super) forgotten: Vec<usize>,
+    /// With the topic id under which the broker remembers them: by now the topic may have another.
+    pub(super) forgotten: Vec<(usize, Uuid)>,
 }
 
 /// A session with one broker. Partitions are numbers of the consumer's own table.
@@ -51,23 +56,36 @@ impl FetchSession {
         }
         let mut difference = Difference::default();
         for (partition, want) in wanted {
-            if self.remembered.insert(*partition, *want) != Some(*want) {
+            let known = self.remembered.insert(*partition, *want);
+            if known != Some(*want) {
                 difference.changed.push((*partition, *want));
+            }
+            // The topic was created anew: the broker would go on looking for the old one.
+            if let Some(known) = known
+                && by_topic_id
+                && known.topic_id != want.topic_id
+            {
+                difference.forgotten.push((*partition, known.topic_id));
             }
         }
         if self.remembered.len() > wanted.len() {
             let still_wanted: std::collections::HashSet<usize> =
                 wanted.iter().map(|(partition, _)| *partition).collect();
-            self.remembered.retain(|partition, _| {
+            self.remembered.retain(|partition, known| {
                 let keep = still_wanted.contains(partition);
                 if !keep {
-                    difference.forgotten.push(*partition);
+                    difference.forgotten.push((*partition, known.topic_id));
                 }
                 keep
             });
             difference.forgotten.sort_unstable();
         }
         difference
+    }
+
+    /// Whether the next request says everything.
+    pub(super) fn is_full(&self) -> bool {
+        self.epoch == INITIAL_EPOCH
     }
 
     /// Takes in the answer to the last request.
@@ -98,6 +116,7 @@ mod tests {
             fetch_offset,
             leader_epoch: 0,
             max_bytes: 1,
+            topic_id: Uuid::nil(),
         }
     }
 
@@ -122,9 +141,23 @@ mod tests {
             third,
             Difference {
                 changed: vec![],
-                forgotten: vec![0, 2]
+                forgotten: vec![(0, Uuid::nil()), (2, Uuid::nil())]
             }
         );
+    }
+
+    #[test]
+    fn a_topic_that_was_created_anew_is_forgotten_under_its_old_id() {
+        let mut session = FetchSession::default();
+        session.next(&[(0, at(5))], true);
+        session.answered(7);
+        let anew = Wanted {
+            topic_id: Uuid::from_u128(2),
+            ..at(5)
+        };
+        let next = session.next(&[(0, anew)], true);
+        assert_eq!(next.changed, [(0, anew)]);
+        assert_eq!(next.forgotten, [(0, Uuid::nil())]);
     }
 
     #[test]

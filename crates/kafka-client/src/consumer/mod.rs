@@ -38,6 +38,7 @@ use self::{
     start_offset::{Bounds, Found},
 };
 use crate::config::{ConsumerConfig, HostPort, IsolationLevel};
+use crate::refresh::RefreshPace;
 use crate::retry::ExponentialBackoff;
 use crate::{Client, Connection, Error, RequestFrame, Role, Topics};
 
@@ -139,8 +140,11 @@ pub struct Consumer {
     partitions: Vec<Partition>,
     index: HashMap<TopicPartition, usize>,
     nodes: HashMap<i32, Node>,
-    metadata: MetadataState,
-    looking_up_offsets: bool,
+    metadata: RefreshPace,
+    /// When metadata is refreshed although nothing went wrong.
+    next_regular_refresh: Option<Instant>,
+    /// Brokers that are being asked for offsets.
+    looking_up: HashSet<i32>,
     work: FuturesUnordered<BoxFuture<'static, Event>>,
     polled: Polled,
 }
@@ -156,16 +160,6 @@ struct Node {
     attempts: u32,
 }
 
-#[derive(Default)]
-struct MetadataState {
-    wanted: bool,
-    refreshing: bool,
-    not_before: Option<Instant>,
-    attempts: u32,
-    /// When it is refreshed although nothing went wrong.
-    next_regular: Option<Instant>,
-}
-
 enum Event {
     Connected {
         node_id: i32,
@@ -174,11 +168,15 @@ enum Event {
     MetadataRefreshed(Result<(), Error>),
     Fetched {
         node_id: i32,
+        connection: Connection,
         asked: Vec<(usize, i64)>,
         result: Result<Bytes, Error>,
         version: i16,
     },
-    OffsetsFound(Vec<(usize, Result<Found, Error>)>),
+    OffsetsFound {
+        leader: i32,
+        found: Vec<(usize, Result<Found, Error>)>,
+    },
 }
 
 impl Consumer {
@@ -191,8 +189,9 @@ impl Consumer {
             partitions: Vec::new(),
             index: HashMap::new(),
             nodes: HashMap::new(),
-            metadata: MetadataState::default(),
-            looking_up_offsets: false,
+            metadata: RefreshPace::default(),
+            next_regular_refresh: None,
+            looking_up: HashSet::new(),
             work: FuturesUnordered::new(),
             polled: Polled::default(),
         }
@@ -213,7 +212,7 @@ impl Consumer {
                 }
             }
         }
-        self.metadata.wanted = true;
+        self.metadata.want();
     }
 
     /// Stops fetching a partition; what an answer on its way brings of it is dropped.
@@ -283,25 +282,33 @@ impl Consumer {
             Event::MetadataRefreshed(result) => self.on_metadata(result),
             Event::Fetched {
                 node_id,
+                connection,
                 asked,
                 result,
                 version,
-            } => self.on_fetched(node_id, asked, result, version),
-            Event::OffsetsFound(found) => self.on_offsets_found(found),
+            } => {
+                let frame_bytes = result.as_ref().map_or(0, Bytes::len);
+                let response = result.and_then(|body| connection.decode(ApiKey::Fetch, version, body));
+                self.on_fetched(node_id, asked, response, frame_bytes, version);
+            }
+            Event::OffsetsFound { leader, found } => {
+                self.looking_up.remove(&leader);
+                self.on_offsets_found(found);
+            }
         }
     }
 
     // --- metadata ---
 
     fn refresh_metadata(&mut self, now: Instant) {
-        let state = &mut self.metadata;
-        let is_due = state.wanted || state.next_regular.is_some_and(|at| at <= now);
-        if !is_due || state.refreshing || state.not_before.is_some_and(|at| at > now) || self.partitions.is_empty() {
+        if self.next_regular_refresh.is_some_and(|at| at <= now) {
+            self.metadata.want();
+        }
+        if !self.metadata.is_due(now) || self.partitions.is_empty() {
             return;
         }
-        state.wanted = false;
-        state.refreshing = true;
-        state.next_regular = Some(now + self.client.config().metadata_max_age);
+        self.metadata.begin();
+        self.next_regular_refresh = Some(now + self.client.config().metadata_max_age);
         let topics: HashSet<Arc<str>> = self
             .partitions
             .iter()
@@ -316,26 +323,26 @@ impl Consumer {
 
     fn on_metadata(&mut self, result: Result<(), Error>) {
         let now = Instant::now();
-        self.metadata.refreshing = false;
+        self.metadata.done(&self.backoff, now);
         if let Err(error) = result {
-            self.metadata.wanted = true;
-            self.metadata.attempts += 1;
-            self.metadata.not_before = Some(now + self.backoff(self.metadata.attempts));
+            self.metadata.want();
+            // What has a leader is read all the same, as long as that one answers.
             for at in 0..self.partitions.len() {
-                self.unavailable(at, error.clone(), now);
+                if self.partitions[at].leader.is_none() {
+                    self.report_unavailable(at, error.clone());
+                }
             }
             return;
         }
-        self.metadata.attempts = 0;
-        // Not at once again: a broker may take a moment to know of a change.
-        self.metadata.not_before = Some(now + self.client.config().retry_backoff);
-        self.take_in_metadata(now);
+        for at in 0..self.partitions.len() {
+            self.take_in_metadata(at, now);
+        }
     }
 
-    /// Finds leaders and topic ids of all partitions in what the client knows.
-    fn take_in_metadata(&mut self, now: Instant) {
+    /// Finds a partition's leader and topic id in what the client knows.
+    fn take_in_metadata(&mut self, at: usize, now: Instant) {
         let metadata = self.client.metadata();
-        for at in 0..self.partitions.len() {
+        {
             let partition = &mut self.partitions[at];
             let Some(topic) = metadata.topics.get(&partition.name.topic) else {
                 self.unavailable(
@@ -343,12 +350,12 @@ impl Consumer {
                     not_there(&self.partitions[at].name, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
                     now,
                 );
-                continue;
+                return;
             };
             if let Some(code) = topic.error {
                 let error = not_there(&partition.name, code);
                 self.unavailable(at, error, now);
-                continue;
+                return;
             }
             if partition
                 .topic_id
@@ -392,33 +399,31 @@ impl Consumer {
 
     /// Asks for the offsets of partitions whose position is not known.
     fn look_up_offsets(&mut self, now: Instant) {
-        if self.looking_up_offsets {
-            return;
+        let mut unknown: HashMap<i32, Vec<(usize, TopicPartition)>> = HashMap::new();
+        for (at, partition) in self.partitions.iter().enumerate() {
+            if matches!(partition.position, Position::Reset { .. })
+                && partition.may_be_asked(now)
+                && let Some(leader) = partition.leader
+                && !self.looking_up.contains(&leader)
+            {
+                unknown.entry(leader).or_default().push((at, partition.name.clone()));
+            }
         }
-        let unknown: Vec<(usize, TopicPartition, i32)> = self
-            .partitions
-            .iter()
-            .enumerate()
-            .filter(|(_, partition)| {
-                matches!(partition.position, Position::Reset { .. }) && partition.may_be_asked(now)
-            })
-            .filter_map(|(at, partition)| Some((at, partition.name.clone(), partition.leader?)))
-            .collect();
-        if unknown.is_empty() {
-            return;
+        // Each leader for itself: one that does not answer keeps only its own partitions waiting.
+        for (leader, partitions) in unknown {
+            self.looking_up.insert(leader);
+            let client = self.client.clone();
+            let reset = self.config.auto_offset_reset;
+            let isolation = self.config.isolation_level;
+            self.work.push(Box::pin(async move {
+                let found = start_offset::find(&client, leader, partitions, reset, isolation).await;
+                Event::OffsetsFound { leader, found }
+            }));
         }
-        self.looking_up_offsets = true;
-        let client = self.client.clone();
-        let reset = self.config.auto_offset_reset;
-        let isolation = self.config.isolation_level;
-        self.work.push(Box::pin(async move {
-            Event::OffsetsFound(start_offset::find(&client, unknown, reset, isolation).await)
-        }));
     }
 
     fn on_offsets_found(&mut self, found: Vec<(usize, Result<Found, Error>)>) {
         let now = Instant::now();
-        self.looking_up_offsets = false;
         for (at, result) in found {
             let Position::Reset { wanted } = self.partitions[at].position else {
                 continue;
@@ -426,7 +431,7 @@ impl Consumer {
             let found = match result {
                 Ok(found) => found,
                 Err(error) => {
-                    self.metadata.wanted = true;
+                    self.metadata.want();
                     self.unavailable(at, error, now);
                     continue;
                 }
@@ -446,7 +451,7 @@ impl Consumer {
                 // The end has moved past it meanwhile: it was never lost.
                 Some(from) if from <= end => {
                     self.partitions[at].seek(Position::At(from));
-                    self.recovered(at);
+                    self.delay(at, now);
                     continue;
                 }
                 _ => {
@@ -490,6 +495,7 @@ impl Consumer {
                 fetch_offset,
                 leader_epoch: partition.leader_epoch,
                 max_bytes: self.partition_bytes(partition),
+                topic_id: partition.topic_id.unwrap_or_default(),
             };
             wanted.entry(leader).or_default().push((at, want));
         }
@@ -550,6 +556,7 @@ impl Consumer {
         self.work.push(Box::pin(async move {
             Event::Fetched {
                 node_id,
+                connection,
                 asked,
                 result: reply.await,
                 version,
@@ -593,11 +600,11 @@ impl Consumer {
             }
         }
         if version >= 7 {
-            for at in difference.forgotten {
+            for (at, topic_id) in difference.forgotten {
                 let partition = &self.partitions[at];
                 let mut forgotten = ForgottenTopic::default().with_partitions(vec![partition.name.partition]);
                 match by_topic_id {
-                    true => forgotten.topic_id = partition.topic_id.unwrap_or_default(),
+                    true => forgotten.topic_id = topic_id,
                     false => forgotten.topic = topic_name(partition),
                 }
                 request.forgotten_topics_data.push(forgotten);
@@ -613,7 +620,6 @@ impl Consumer {
                 let node = self.nodes.entry(node_id).or_default();
                 node.connecting = false;
                 node.connection = Some(connection);
-                node.attempts = 0;
                 node.not_before = None;
             }
             Err(error) => {
@@ -639,7 +645,7 @@ impl Consumer {
         if let Some(node) = self.nodes.get_mut(&node_id) {
             node.not_before = Some(not_before);
         }
-        self.metadata.wanted = true;
+        self.metadata.want();
         for at in 0..self.partitions.len() {
             if self.partitions[at].leader == Some(node_id) {
                 self.report_unavailable(at, error.clone());
@@ -647,18 +653,18 @@ impl Consumer {
         }
     }
 
-    fn on_fetched(&mut self, node_id: i32, asked: Vec<(usize, i64)>, result: Result<Bytes, Error>, version: i16) {
+    fn on_fetched(
+        &mut self,
+        node_id: i32,
+        asked: Vec<(usize, i64)>,
+        response: Result<FetchResponse, Error>,
+        frame_bytes: usize,
+        version: i16,
+    ) {
         let now = Instant::now();
         if let Some(node) = self.nodes.get_mut(&node_id) {
             node.fetching = false;
         }
-        let frame_bytes = result.as_ref().map_or(0, Bytes::len);
-        let connection = self.nodes.get(&node_id).and_then(|node| node.connection.as_ref());
-        let response = match (result, connection) {
-            (Ok(body), Some(connection)) => connection.decode::<FetchResponse>(ApiKey::Fetch, version, body),
-            (Ok(_), None) => Err(Error::UnknownBroker { node_id }),
-            (Err(error), _) => Err(error),
-        };
         let response = match response {
             Ok(response) => response,
             Err(error) => {
@@ -671,16 +677,19 @@ impl Consumer {
             return;
         };
         if code != ErrorCode::NONE {
+            let session_lost = !node.session.is_full()
+                && matches!(
+                    code,
+                    ErrorCode::FETCH_SESSION_ID_NOT_FOUND
+                        | ErrorCode::INVALID_FETCH_SESSION_EPOCH
+                        | ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR
+                );
             node.session.reset();
-            let session_lost = matches!(
-                code,
-                ErrorCode::FETCH_SESSION_ID_NOT_FOUND
-                    | ErrorCode::INVALID_FETCH_SESSION_EPOCH
-                    | ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR
-            );
             if session_lost {
                 tracing::debug!(node = node_id, %code, "the fetch session is gone; opening a new one");
-                self.metadata.wanted |= code == ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR;
+                if code == ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR {
+                    self.metadata.want();
+                }
             } else {
                 self.node_failed(node_id, &Error::refused("Fetch", code, None), now);
             }
@@ -689,7 +698,6 @@ impl Consumer {
         node.session.answered(response.session_id);
         node.attempts = 0;
         let is_small = frame_bytes < SMALL_ANSWER_BYTES;
-        let mut has_records = false;
 
         let by_topic_id = version > LAST_VERSION_BY_NAME;
         let by_id: HashMap<(Uuid, i32), usize> = match by_topic_id {
@@ -718,42 +726,35 @@ impl Consumer {
                     self.client
                         .leader_hint(name, leader.leader_id.0, leader.leader_epoch, endpoint);
                 }
-                has_records |= self.on_partition_data(at, *asked_offset, data, now);
+                self.on_partition_data(at, *asked_offset, data, now);
             }
         }
-        if has_records
-            && is_small
-            && let Some(node) = self.nodes.get_mut(&node_id)
-        {
+        // So it does after one that brings nothing: whatever makes a broker answer at once, it is not asked in a circle.
+        if is_small && let Some(node) = self.nodes.get_mut(&node_id) {
             node.not_before = Some(now + PAUSE_AFTER_SMALL_ANSWER);
         }
     }
 
-    /// Takes in the answer for one partition; true if it brought records.
-    fn on_partition_data(&mut self, at: usize, asked_offset: i64, data: PartitionData, now: Instant) -> bool {
+    /// Takes in the answer for one partition.
+    fn on_partition_data(&mut self, at: usize, asked_offset: i64, data: PartitionData, now: Instant) {
         // Paused or moved since it was asked: not wanted any more.
         if self.partitions[at].is_paused || self.partitions[at].position() != Some(asked_offset) {
-            return false;
+            return;
         }
         let code = ErrorCode(data.error_code);
         if code != ErrorCode::NONE {
             self.on_partition_error(at, asked_offset, code, now);
-            return false;
+            return;
         }
-        self.recovered(at);
         let read_committed = self.config.isolation_level == IsolationLevel::ReadCommitted;
-        let partition = &mut self.partitions[at];
-        match partition.take_in(data, read_committed) {
-            Ok(Some(fetched)) => {
-                let has_records = !fetched.batches.is_empty();
-                self.polled.fetched.push(fetched);
-                has_records
-            }
-            Ok(None) => false,
-            Err(error) => {
-                self.unavailable(at, error, now);
-                false
-            }
+        let taken_in = self.partitions[at].take_in(data, read_committed);
+        if taken_in.is_ok() {
+            self.recovered(at);
+        }
+        match taken_in {
+            Ok(Some(fetched)) => self.polled.fetched.push(fetched),
+            Ok(None) => {}
+            Err(error) => self.unavailable(at, error, now),
         }
     }
 
@@ -770,20 +771,20 @@ impl Consumer {
             | ErrorCode::UNKNOWN_LEADER_EPOCH
             | ErrorCode::REPLICA_NOT_AVAILABLE
             | ErrorCode::OFFSET_NOT_AVAILABLE => {
-                self.metadata.wanted = true;
+                self.metadata.want();
                 let hinted = self
                     .client
                     .metadata()
                     .leader(&self.partitions[at].name)
                     .map(|(node, _epoch)| node);
                 if hinted.is_some() && hinted != self.partitions[at].leader {
-                    self.take_in_metadata(now);
+                    self.take_in_metadata(at, now);
                 } else {
                     self.delay(at, now);
                 }
             }
             code => {
-                self.metadata.wanted = true;
+                self.metadata.want();
                 let error = not_there(&self.partitions[at].name, code);
                 self.unavailable(at, error, now);
             }
@@ -799,7 +800,7 @@ impl Consumer {
     }
 
     fn unavailable(&mut self, at: usize, error: Error, now: Instant) {
-        self.metadata.wanted = true;
+        self.metadata.want();
         self.delay(at, now);
         self.report_unavailable(at, error);
     }
@@ -831,8 +832,8 @@ impl Consumer {
     fn next_deadline(&self, now: Instant) -> Instant {
         let partitions = self.partitions.iter().filter_map(|partition| partition.not_before);
         let nodes = self.nodes.values().filter_map(|node| node.not_before);
-        let metadata = self.metadata.not_before.filter(|_| self.metadata.wanted);
-        let regular = self.metadata.next_regular;
+        let metadata = self.metadata.deadline();
+        let regular = self.next_regular_refresh;
         let soonest = partitions
             .chain(nodes)
             .chain(metadata)

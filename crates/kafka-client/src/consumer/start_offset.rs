@@ -34,40 +34,28 @@ pub(super) struct Found {
     pub(super) by_policy: Option<i64>,
 }
 
-/// Asks the leader of each partition. Partitions are given as (number, name, leader).
+/// Asks the leader of some partitions, given as (number, name).
 pub(super) async fn find(
     client: &Client,
-    partitions: Vec<(usize, TopicPartition, i32)>,
+    leader: i32,
+    partitions: Vec<(usize, TopicPartition)>,
     reset: OffsetReset,
     isolation: IsolationLevel,
 ) -> Vec<(usize, Result<Found, Error>)> {
-    let mut by_leader: HashMap<i32, Vec<(usize, TopicPartition)>> = HashMap::new();
-    for (at, partition, leader) in partitions {
-        by_leader.entry(leader).or_default().push((at, partition));
-    }
-    let questions = by_leader.into_iter().map(|(leader, partitions)| async move {
-        let names: Vec<&TopicPartition> = partitions.iter().map(|(_, name)| name).collect();
-        let by_time = match reset {
-            OffsetReset::ByDuration(age) => Some(crate::clock::now_ms() - age.as_millis() as i64),
-            _ => None,
-        };
-        let earliest = list_offsets(client, leader, &names, EARLIEST, isolation).await;
-        let latest = list_offsets(client, leader, &names, LATEST, isolation).await;
-        let timed = match by_time {
-            Some(timestamp) => list_offsets(client, leader, &names, timestamp, isolation).await,
-            None => Ok(HashMap::new()),
-        };
-        let answers: Vec<_> = partitions
-            .iter()
-            .map(|(at, name)| (*at, found(name, reset, &earliest, &latest, &timed)))
-            .collect();
-        answers
-    });
-    futures_util::future::join_all(questions)
-        .await
-        .into_iter()
-        .flatten()
-        .collect()
+    let names: Vec<&TopicPartition> = partitions.iter().map(|(_, name)| name).collect();
+    let earliest = list_offsets(client, leader, &names, EARLIEST, isolation).await;
+    let latest = list_offsets(client, leader, &names, LATEST, isolation).await;
+    let timed = match reset {
+        OffsetReset::ByDuration(age) => {
+            let timestamp = crate::clock::now_ms() - age.as_millis() as i64;
+            list_offsets(client, leader, &names, timestamp, isolation).await
+        }
+        _ => Ok(HashMap::new()),
+    };
+    let answers = partitions
+        .iter()
+        .map(|(at, name)| (*at, found(name, reset, &earliest, &latest, &timed)));
+    answers.collect()
 }
 
 type Answers = Result<HashMap<TopicPartition, Result<i64, ErrorCode>>, Error>;

@@ -24,7 +24,7 @@ const AHEAD: usize = 12;
 #[tokio::test(start_paused = true)]
 async fn every_batch_is_stored_once_in_order_whatever_happens() {
     for seed in support::seeds() {
-        eprintln!("CHAOS_SEED={seed}");
+        support::announce(seed);
         run(seed).await;
     }
 }

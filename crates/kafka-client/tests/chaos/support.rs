@@ -159,3 +159,12 @@ pub(crate) fn seeds() -> Vec<u64> {
         _ => (1..=6).chain([rand::rng().random(), rand::rng().random()]).collect(),
     }
 }
+
+/// Shown with a failed test: set it in the environment to repeat that run alone.
+#[expect(
+    clippy::print_stderr,
+    reason = "the seed of a failed run is all there is to find it again"
+)]
+pub(crate) fn announce(seed: u64) {
+    eprintln!("CHAOS_SEED={seed}");
+}
