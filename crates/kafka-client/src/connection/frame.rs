@@ -1,18 +1,16 @@
 //! Bytes into response frames: a length, then that many bytes, each frame one [`Bytes`].
 
-use std::collections::VecDeque;
 use std::io;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::frame_pool::FramePool;
+
 /// Small responses share a buffer of this size; only this much of a large one is ever copied.
 const SMALL_BYTES: usize = 16 * 1024;
-/// A large frame's first allocation. It then doubles as bytes arrive, so an announced length alone costs nothing.
-const FIRST_STEP_BYTES: usize = 1024 * 1024;
-/// How many large frames, and how many bytes in them, may be kept for reuse.
-const MAX_KEPT_FRAMES: usize = 4;
-const MAX_KEPT_BYTES: usize = 16 * 1024 * 1024;
+/// Frames larger than this are read into memory of their own; those between share the heap.
+const LARGE_BYTES: usize = 128 * 1024;
 /// A response holds at least its correlation id.
 const MIN_FRAME_BYTES: i32 = 4;
 
@@ -37,42 +35,8 @@ impl From<io::Error> for FrameError {
 pub(crate) struct FrameReader<R> {
     io: R,
     buffer: BytesMut,
-    recycler: Recycler,
+    pool: FramePool,
     max_frame_bytes: usize,
-}
-
-/// Large frames that were handed out, to be filled again once nobody else holds them: a fresh megabyte costs more in page
-/// faults than reading into it. Forgotten as soon as a small frame says that there is no backlog.
-#[derive(Default)]
-struct Recycler {
-    frames: VecDeque<Bytes>,
-}
-
-impl Recycler {
-    fn take(&mut self, size: usize) -> BytesMut {
-        let free = self.frames.iter().position(Bytes::is_unique);
-        let frame = free
-            .and_then(|at| self.frames.remove(at))
-            .and_then(|frame| frame.try_into_mut().ok());
-        match frame {
-            Some(mut frame) => {
-                frame.clear();
-                frame
-            }
-            None => BytesMut::with_capacity(size.min(FIRST_STEP_BYTES)),
-        }
-    }
-
-    fn keep(&mut self, frame: &Bytes) {
-        if frame.len() > MAX_KEPT_BYTES / 2 {
-            return; // it would push out all others
-        }
-        let kept_bytes = |frames: &VecDeque<Bytes>| frames.iter().map(Bytes::len).sum::<usize>();
-        while self.frames.len() == MAX_KEPT_FRAMES || kept_bytes(&self.frames) + frame.len() > MAX_KEPT_BYTES {
-            self.frames.pop_front();
-        }
-        self.frames.push_back(frame.clone());
-    }
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
@@ -80,7 +44,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Self {
             io,
             buffer: BytesMut::with_capacity(SMALL_BYTES),
-            recycler: Recycler::default(),
+            pool: FramePool::default(),
             max_frame_bytes,
         }
     }
@@ -92,10 +56,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
         let size = self.check_length()?;
         self.buffer.advance(4);
-        if size > SMALL_BYTES && size > self.buffer.len() {
+        if size > LARGE_BYTES {
             return self.large(size).await;
         }
-        self.recycler.frames.clear();
+        if size <= SMALL_BYTES {
+            self.pool.clear(); // the backlog is over
+        }
         while self.buffer.len() < size {
             self.fill().await?;
         }
@@ -126,23 +92,25 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
     }
 
-    /// Reads the rest of a large frame straight into its own allocation, and not a byte beyond.
+    /// Reads the rest of a large frame straight into memory of its own, and not a byte beyond.
     async fn large(&mut self, size: usize) -> Result<Bytes, FrameError> {
-        let mut frame = self.recycler.take(size);
-        frame.extend_from_slice(&self.buffer);
-        self.buffer.clear();
+        let mut frame = self.pool.take()?;
         while frame.len() < size {
-            if frame.len() == frame.capacity() {
-                frame.reserve((size - frame.len()).min(frame.len()));
-            }
-            let room = frame.capacity().min(size) - frame.len();
-            if self.io.read_buf(&mut (&mut frame).limit(room)).await? == 0 {
+            let mut space = frame.space(size - frame.len())?;
+            let count = match self.buffer.is_empty() {
+                true => self.io.read_buf(&mut space).await?,
+                false => {
+                    let count = space.len().min(self.buffer.len());
+                    space[..count].copy_from_slice(&self.buffer.split_to(count));
+                    count
+                }
+            };
+            if count == 0 {
                 return Err(end_of_stream().into());
             }
+            frame.advance(count);
         }
-        let frame = frame.freeze();
-        self.recycler.keep(&frame);
-        Ok(frame)
+        Ok(Bytes::from_owner(frame))
     }
 }
 
@@ -218,7 +186,9 @@ mod tests {
             SMALL_BYTES,
             SMALL_BYTES + 1,
             40_000,
-            3 * FIRST_STEP_BYTES + 7,
+            LARGE_BYTES,
+            LARGE_BYTES + 1,
+            9 * 1024 * 1024 + 7,
             4,
         ]
         .iter()
@@ -231,37 +201,6 @@ mod tests {
             assert!(frames.iter().zip(&bodies).all(|(f, b)| f == b), "pieces of {piece}");
             assert!(matches!(end, FrameError::Io(_)));
         }
-    }
-
-    #[tokio::test]
-    async fn a_large_frame_is_filled_again_only_when_nobody_holds_it() {
-        let wire: Vec<u8> = [1u8, 2, 3, 4]
-            .iter()
-            .flat_map(|n| framed(&vec![*n; 100_000]))
-            .chain(framed(b"tiny"))
-            .collect();
-        let mut reader = FrameReader::new(
-            Pieces {
-                wire: wire.into(),
-                piece: 65_536,
-            },
-            1 << 30,
-        );
-        let first = reader.next().await.expect("a frame");
-        let held = first.slice(50_000..50_010);
-        let place = first.as_ptr();
-        drop(first);
-        let second = reader.next().await.expect("a frame");
-        assert_ne!(second.as_ptr(), place, "a slice still holds the first");
-        assert_eq!((held.as_ref(), second[0], second.len()), (&[1u8; 10][..], 2, 100_000));
-        drop((held, second));
-        let third = reader.next().await.expect("a frame");
-        assert_eq!(third.as_ptr(), place);
-        assert!(third.iter().all(|byte| *byte == 3) && third.len() == 100_000);
-        reader.next().await.expect("a frame");
-        assert_eq!(reader.recycler.frames.len(), 2);
-        assert_eq!(reader.next().await.expect("a frame"), "tiny");
-        assert!(reader.recycler.frames.is_empty(), "the backlog is over");
     }
 
     #[tokio::test]
@@ -284,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_credible_length_without_bytes_reserves_one_step_only() {
+    async fn a_credible_length_without_bytes_ends_with_the_stream() {
         let (mut client, server) = tokio::io::duplex(64);
         let mut reader = FrameReader::new(server, 1 << 30);
         tokio::io::AsyncWriteExt::write_all(&mut client, &(1i32 << 29).to_be_bytes())

@@ -6,6 +6,7 @@
 
 mod api_versions;
 mod frame;
+mod frame_pool;
 mod reader;
 mod shared;
 #[cfg(test)]

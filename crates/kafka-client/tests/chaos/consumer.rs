@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kafka_client::consumer::{Consumer, ConsumerEvent, Polled, StartPosition};
 use kafka_embedded::{ApiKey, Cluster, Control, ResponseError as E};
-use kafka_wire::Compression;
+use kafka_wire::{Compression, TopicPartition};
 
 use crate::support::{at, batch, cluster, consumer, entry_values, stored, tiny};
 
@@ -36,12 +36,16 @@ const SOON: Duration = Duration::from_secs(5);
 /// A broker goes on looking for a topic id that its session was never told to forget, and answers at once each time.
 #[tokio::test(start_paused = true)]
 async fn a_topic_that_is_created_anew_is_read_on_and_said_once() {
+    created_anew(&[at("t", 0), at("t", 1)]).await;
+    created_anew(&[at("t", 0), at("t", 1), at("other", 0)]).await;
+}
+
+async fn created_anew(all: &[TopicPartition]) {
     let cluster = cluster(1).await;
     cluster.create_topic("other", 1, &[]).expect("created");
     cluster.create_topic("t", 2, &[]).expect("created");
     append(&cluster, 0, &["a"]);
     let mut consumer = consumer(&cluster, &[]);
-    let all = [at("t", 0), at("t", 1), at("other", 0)];
     consumer.assign(all.iter().map(|name| (name.clone(), StartPosition::Reset)).collect());
     assert_eq!(read(&mut consumer, SOON).await.0, ["a"]);
     cluster.delete_topic("t").expect("deleted");
