@@ -15,6 +15,9 @@ const MAX_IN_FLIGHT_PER_NODE: usize = 5;
 /// A produce request is closed at this size; a single larger batch goes alone.
 const MAX_REQUEST_BYTES: usize = 4 * 1024 * 1024;
 
+/// A broker that restarts comes back sooner, or its partitions have moved: nobody's concern.
+const SAY_FROM_ATTEMPT: u32 = 4;
+
 /// One broker that leads partitions of ours.
 #[derive(Default)]
 pub(super) struct Node {
@@ -144,15 +147,26 @@ impl Producer {
         node.connecting = false;
         match result {
             Ok(connection) => {
+                if node.attempts >= SAY_FROM_ATTEMPT {
+                    tracing::info!(broker = %connection.broker(), "the target's broker can be reached again");
+                }
                 node.connection = Some(connection);
                 node.attempts = 0;
                 node.not_before = None;
             }
             Err(error) => {
-                tracing::debug!(node = node_id, error = %error.chain(), "cannot connect to produce");
                 let now = Instant::now();
                 let at = now + self.backoff.after(node.attempts);
                 node.attempts = node.attempts.saturating_add(1);
+                // Powers of two: at a falling rate.
+                if node.attempts >= SAY_FROM_ATTEMPT && node.attempts.is_power_of_two() {
+                    tracing::warn!(
+                        node = node_id,
+                        attempts = node.attempts,
+                        error = %error.chain(),
+                        "the target's broker cannot be reached; its partitions wait, trying on"
+                    );
+                }
                 node.not_before = Some(at);
                 // Its partitions may have a new leader by now.
                 let ready: Vec<usize> = node.ready.drain(..).collect();
