@@ -3,10 +3,10 @@
 use std::{path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
-use config_def::{ConfigTransformer, PropertiesFile, properties};
+use config_def::{ConfigTransformer, PropertiesFile, parse_boolean, properties};
 use connect_mirror::{
     MirrorMetrics,
-    mirror_maker_config::{MirrorMakerConfig, SourceAndTarget},
+    mirror_maker_config::{MirrorConnector, MirrorMakerConfig, SourceAndTarget},
 };
 use connect_runtime::{Clock, Herder, HerderOptions, WorkerSettings, herder::Assignments};
 use kafka_client::{ClientConfig, Dialer};
@@ -109,6 +109,7 @@ impl Flows {
         for pair in pairs {
             let settings = WorkerSettings::parse(&config.worker_config(&pair))
                 .with_context(|| format!("the worker of {pair} (properties `{}.*` of the file)", pair.target))?;
+            warn_of_what_is_not_there(&config, &pair, &settings);
             workers.push((pair, settings));
         }
         Ok(Self { config, pairs: workers })
@@ -155,6 +156,28 @@ impl Flows {
             first_failure.get_or_insert(failure);
         }
         first_failure.map_or(Ok(()), Err)
+    }
+}
+
+/// What the file asks for and this version does not do yet must not pass in silence.
+fn warn_of_what_is_not_there(config: &MirrorMakerConfig, pair: &SourceAndTarget, settings: &WorkerSettings) {
+    let exactly_once = settings
+        .props
+        .get("exactly.once.source.support")
+        .map_or("disabled", String::as_str);
+    if !exactly_once.eq_ignore_ascii_case("disabled") {
+        warn!(
+            flow = %pair,
+            "exactly.once.source.support={exactly_once} is not supported yet: records are delivered at least once"
+        );
+    }
+    let checkpoint = config.connector_config(pair, MirrorConnector::Checkpoint);
+    let is_on = |key: &str, default: bool| checkpoint.get(key).map_or(default, |value| parse_boolean(value));
+    if is_on("enabled", false) && is_on("emit.checkpoints.enabled", true) {
+        warn!(
+            flow = %pair,
+            "MirrorCheckpointConnector is not part of this version yet: positions of consumer groups are not copied"
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! Patterns of topics, groups and settings, in the regex dialect of Java.
 //!
-//! Nearly all that people write is [regular], and matched in time that grows with the length of pattern and name alone.
+//! Nearly all that people write is regular, and matched in time that grows with the length of pattern and name alone.
 //! The rest (flags, look-around, back references) goes to an engine that backtracks as Java's does, with its answers
 //! remembered. It gives up on a name after five million steps, where Java would go on for hours, or five hundred nested
 //! calls, which a repeated group can need for a name of more than a hundred characters; the name does not match then.
