@@ -6,8 +6,9 @@ use std::{
 /// Cargo's target directory, from where the running test lies in it. Jars, logs and scratch files go below it.
 pub fn target_dir() -> PathBuf {
     let exe = env::current_exe().expect("the running test has a path");
+    // Cargo leaves this in it at every build; its CACHEDIR.TAG is missing where something else made the directory.
     exe.ancestors()
-        .find(|dir| dir.join("CACHEDIR.TAG").is_file())
+        .find(|dir| dir.join(".rustc_info.json").is_file())
         .unwrap_or_else(|| panic!("{} is not below a cargo target directory", exe.display()))
         .to_owned()
 }
