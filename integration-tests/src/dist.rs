@@ -79,6 +79,11 @@ impl KafkaDist {
         Ok(Self { libs })
     }
 
+    /// The directory that holds the jars.
+    pub fn libs(&self) -> &Path {
+        &self.libs
+    }
+
     /// A command that runs one of Kafka's classes with a small heap.
     pub fn java(&self, heap_mb: u32) -> Command {
         self.jvm(Jvm::Small(heap_mb))
