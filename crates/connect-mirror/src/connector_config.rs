@@ -149,6 +149,21 @@ impl MirrorConnectorConfig {
     }
 }
 
+/// The value, or its faults among the others. Two clients that share a setting share its fault, which is said once.
+pub(crate) fn collect<T>(errors: &mut ConfigErrors, result: Result<T, ConfigErrors>) -> Option<T> {
+    let is_new = |errors: &ConfigErrors, error: &ConfigError| errors.0.iter().all(|known| known.name != error.name);
+    result
+        .map_err(|more| {
+            errors.0.extend(
+                more.0
+                    .into_iter()
+                    .filter(|error| is_new(errors, error))
+                    .collect::<Vec<_>>(),
+            )
+        })
+        .ok()
+}
+
 /// The side named by `offset-syncs.topic.location`, with the name of the topic there.
 pub(crate) fn offset_syncs_topic(values: &Values, config: &MirrorConnectorConfig) -> (Side, String) {
     match values.string("offset-syncs.topic.location") {

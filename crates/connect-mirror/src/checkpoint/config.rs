@@ -9,8 +9,8 @@ use kafka_client::{ClientConfig, ConsumerConfig, config::ClientKind};
 use crate::{
     client_props::Side,
     connector_config::{
-        BASE_KEYS, MirrorConnectorConfig, OFFSET_SYNCS_TOPIC_LOCATION, TASK_INDEX, interval, offset_syncs_topic,
-        parse_all, scheduled_interval,
+        BASE_KEYS, MirrorConnectorConfig, OFFSET_SYNCS_TOPIC_LOCATION, TASK_INDEX, collect, interval,
+        offset_syncs_topic, parse_all, scheduled_interval,
     },
     group_filter::{self, DEFAULT_GROUP_FILTER, GroupFilter},
     topic_filter::{DEFAULT_TOPIC_FILTER, TopicFilter},
@@ -226,21 +226,6 @@ fn admin(connector: &MirrorConnectorConfig, side: Side) -> Result<ClientConfig, 
 
 fn consumer(connector: &MirrorConnectorConfig, side: Side, role: &str) -> Result<ConsumerConfig, ConfigErrors> {
     connector.parse_client((side, ClientKind::Consumer, role), ConsumerConfig::parse)
-}
-
-fn collect<T>(errors: &mut ConfigErrors, result: Result<T, ConfigErrors>) -> Option<T> {
-    // Two clients that share a setting share its fault, too.
-    let is_new = |errors: &ConfigErrors, error: &ConfigError| errors.0.iter().all(|known| known.name != error.name);
-    result
-        .map_err(|more| {
-            errors.0.extend(
-                more.0
-                    .into_iter()
-                    .filter(|error| is_new(errors, error))
-                    .collect::<Vec<_>>(),
-            )
-        })
-        .ok()
 }
 
 #[cfg(test)]

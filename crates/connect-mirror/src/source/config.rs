@@ -12,8 +12,8 @@ use crate::{
     client_props::{Side, client_props},
     config_property_filter::{CONFIG_PROPERTIES_EXCLUDE, ConfigPropertyFilter, DEFAULT_CONFIG_PROPERTY_FILTER},
     connector_config::{
-        BASE_KEYS, MirrorConnectorConfig, OFFSET_SYNCS_TOPIC_LOCATION, TASK_INDEX, offset_syncs_topic, parse_all,
-        scheduled_interval,
+        BASE_KEYS, MirrorConnectorConfig, OFFSET_SYNCS_TOPIC_LOCATION, TASK_INDEX, collect, offset_syncs_topic,
+        parse_all, scheduled_interval,
     },
     topic_filter::{self, DEFAULT_TOPIC_FILTER, TopicFilter},
 };
@@ -349,21 +349,6 @@ fn compression(props: &Props) -> Result<Option<Compression>, ConfigError> {
             "String must be one of: none, gzip, snappy, lz4, zstd",
         )),
     }
-}
-
-fn collect<T>(errors: &mut ConfigErrors, result: Result<T, ConfigErrors>) -> Option<T> {
-    // Two clients that share a setting share its fault, too.
-    let is_new = |errors: &ConfigErrors, error: &ConfigError| errors.0.iter().all(|known| known.name != error.name);
-    result
-        .map_err(|more| {
-            errors.0.extend(
-                more.0
-                    .into_iter()
-                    .filter(|error| is_new(errors, error))
-                    .collect::<Vec<_>>(),
-            )
-        })
-        .ok()
 }
 
 #[cfg(test)]
