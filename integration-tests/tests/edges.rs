@@ -11,18 +11,24 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("config-def", &[]),
     ("kafka-wire", &[]),
+    ("java-pattern", &[]),
     ("kafka-client", &["kafka-wire", "config-def"]),
     // A second opinion on the client, not its mirror image.
     ("kafka-embedded", &["kafka-wire"]),
     ("connect-api", &["kafka-wire", "config-def"]),
+    // Between a task and its producer: knows records and topics, no worker.
+    (
+        "connect-transforms",
+        &["connect-api", "java-pattern", "kafka-wire", "config-def"],
+    ),
     // These siblings never see each other.
     (
         "connect-mirror",
-        &["connect-api", "kafka-client", "kafka-wire", "config-def"],
+        &["connect-api", "java-pattern", "kafka-client", "kafka-wire", "config-def"],
     ),
     (
         "connect-runtime",
-        &["connect-api", "kafka-client", "kafka-wire", "config-def"],
+        &["connect-api", "connect-transforms", "kafka-client", "kafka-wire", "config-def"],
     ),
     // HTTP can change without touching the herder.
     ("connect-rest", &["connect-runtime", "connect-api", "config-def"]),
@@ -37,6 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "connect-mirror",
             "connect-runtime",
             "connect-rest",
+            "connect-transforms",
         ],
     ),
     // Knows what a user knows: Kafka's protocol and the binary.

@@ -1,8 +1,9 @@
 //! Which settings of a topic are copied (`DefaultConfigPropertyFilter`).
 
 use config_def::{ConfigDef, ConfigErrors, ConfigKey, Importance, Props, Type, Validator, key};
+use java_pattern::JavaPatterns;
 
-use crate::{java_pattern::JavaPatterns, name_filter::compile};
+use crate::name_filter::compile;
 
 /// The class that we know.
 pub const DEFAULT_CONFIG_PROPERTY_FILTER: &str = "org.apache.kafka.connect.mirror.DefaultConfigPropertyFilter";

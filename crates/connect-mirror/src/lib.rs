@@ -18,7 +18,6 @@ mod golden_tables;
 pub mod group_filter;
 pub mod heartbeat;
 mod internal_topic;
-pub mod java_pattern;
 mod metrics;
 pub mod mirror_maker_config;
 mod name_filter;

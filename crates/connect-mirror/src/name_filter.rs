@@ -1,8 +1,7 @@
 use std::fmt;
 
 use config_def::{ConfigDef, ConfigError, ConfigErrors, Props};
-
-use crate::java_pattern::JavaPatterns;
+use java_pattern::JavaPatterns;
 
 /// Accepts the names that one list of patterns matches and another does not: the rule that topics and groups share.
 #[derive(Debug)]

@@ -4,8 +4,11 @@
 //! The rest (flags, look-around, back references) goes to an engine that backtracks as Java's does, with its answers
 //! remembered. It gives up on a name after five million steps, where Java would go on for hours, or five hundred nested
 //! calls, which a repeated group can need for a name of more than a hundred characters; the name does not match then.
+//!
+//! [`JavaPatterns`] answers yes or no; [`Replacement`] also makes a new name of groups.
 
 mod regular;
+mod replacement;
 
 use std::{
     collections::HashMap,
@@ -14,6 +17,7 @@ use std::{
 };
 
 use self::regular::Regular;
+pub use self::replacement::{ReplaceError, Replacement, ReplacementError, RouteError};
 
 /// How many answers are remembered before all are forgotten. Clusters with more topics ask again.
 const REMEMBERED_ANSWERS: usize = 100_000;
