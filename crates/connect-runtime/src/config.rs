@@ -184,7 +184,7 @@ static WORKER_KEYS: &[ConfigKey] = &[
         .doc("Whether source connectors with topic.creation settings may create topics."),
 ];
 
-static REST_AND_GROUP_KEYS: &[ConfigKey] = &[
+static REST_KEYS: &[ConfigKey] = &[
     key("topic.tracking.enable", Type::Boolean)
         .default("true")
         .doc("Whether the topics that a connector uses are recorded."),
@@ -232,6 +232,9 @@ static REST_AND_GROUP_KEYS: &[ConfigKey] = &[
         .doc(
             "Separate addresses for the /admin endpoints; empty: no admin endpoints; unset: those of the REST server.",
         ),
+];
+
+static GROUP_KEYS: &[ConfigKey] = &[
     key("group.id", Type::String)
         .importance(Importance::High)
         .doc("Names the Connect cluster that this worker belongs to."),
@@ -385,11 +388,15 @@ static DISTRIBUTED_KEYS: &[ConfigKey] = &[
 pub static CONFIG_DEF: ConfigDef = ConfigDef::new(&[
     WORKER_KEYS,
     security::SSL,
-    REST_AND_GROUP_KEYS,
+    REST_KEYS,
+    GROUP_KEYS,
     &[security::SECURITY_PROTOCOL],
     security::SASL,
     DISTRIBUTED_KEYS,
 ]);
+
+/// The part of the table that the REST server reads (`RestServerConfig`), but for TLS.
+pub static REST_CONFIG_DEF: ConfigDef = ConfigDef::new(&[REST_KEYS]);
 
 /// Everything that is wrong with a worker's properties. Keys that are not in the table are the internal clients'.
 pub fn validate(props: &Props) -> Result<(), ConfigErrors> {
