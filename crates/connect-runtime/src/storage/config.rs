@@ -4,8 +4,8 @@ mod record;
 mod state;
 
 pub use record::{
-    RawConfig, commit_record, connector_record, connector_tombstone, target_state_record, target_state_tombstone,
-    task_record,
+    RawConfig, commit_record, connector_record, connector_tombstone, logger_level_record, restart_record,
+    target_state_record, target_state_tombstone, task_record,
 };
 pub use state::{ConfigEvent, ConfigState, ConnectorConfigState};
 

@@ -4,6 +4,8 @@ use config_def::ConfigErrors;
 use kafka_client::producer::Refused;
 use kafka_wire::TopicPartition;
 
+use super::offset_file::OffsetFileError;
+
 /// What can go wrong with an internal topic.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -19,6 +21,9 @@ pub enum Error {
         #[source]
         source: Refused,
     },
+    /// The offset file of a standalone worker.
+    #[error(transparent)]
+    OffsetFile(#[from] OffsetFileError),
     /// The log's loop has ended: the worker shuts down.
     #[error("the log of topic {topic} is closed")]
     Closed {
@@ -108,9 +113,11 @@ impl Error {
     pub fn is_fatal(&self) -> bool {
         match self {
             // What a person configured, or a topic that a person made.
-            Self::Config(_) | Self::ReplicationFactor { .. } | Self::NotCompacted { .. } | Self::Partitions { .. } => {
-                true
-            }
+            Self::Config(_)
+            | Self::ReplicationFactor { .. }
+            | Self::NotCompacted { .. }
+            | Self::Partitions { .. }
+            | Self::OffsetFile(_) => true,
             // The permission or the topic may come; a worker that waits says so.
             Self::Missing { .. } | Self::Request { .. } | Self::Refused { .. } | Self::Timeout { .. } => false,
             // The worker is on its way out.

@@ -19,8 +19,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::{KeyValue, LogRecord, LogState};
-use crate::{clock::Clock, storage::Error};
+use super::{
+    Error, KeyValue, LogRecord, LogState,
+    local_log::{LocalLog, OffsetFile},
+};
+use crate::clock::Clock;
 
 /// Writes that wait for the log's own loop. Writers wait for their turn beyond that.
 const WRITE_QUEUE_CAPACITY: usize = 64;
@@ -37,16 +40,17 @@ pub struct KafkaBasedLog<S> {
     positions: watch::Receiver<Vec<i64>>,
 }
 
-struct Shared<S> {
-    topic: Arc<str>,
+pub(super) struct Shared<S> {
+    pub(super) topic: Arc<str>,
     partitions: i32,
-    admin: Admin,
-    state: Mutex<S>,
+    /// Knows the topic's end. `None` for a [`LocalLog`], where what is written has been read.
+    admin: Option<Admin>,
+    pub(super) state: Mutex<S>,
 }
 
-struct Write {
-    records: Vec<KeyValue>,
-    reply: oneshot::Sender<Result<(), Error>>,
+pub(super) struct Write {
+    pub(super) records: Vec<KeyValue>,
+    pub(super) reply: oneshot::Sender<Result<(), Error>>,
 }
 
 impl<S> Clone for KafkaBasedLog<S> {
@@ -87,7 +91,7 @@ impl<S: LogState> KafkaBasedLog<S> {
         let shared = Shared {
             topic,
             partitions,
-            admin: Admin::new(client),
+            admin: Some(Admin::new(client)),
             state: Mutex::new(state),
         };
         let handle = Self {
@@ -109,6 +113,31 @@ impl<S: LogState> KafkaBasedLog<S> {
         (handle, log_loop)
     }
 
+    /// The log of a worker without topics. `file` keeps what is written over a restart.
+    pub(super) fn local(name: &str, file: Option<OffsetFile>, state: S) -> (Self, LocalLog<S>) {
+        let (writes, waiting_writes) = mpsc::channel(WRITE_QUEUE_CAPACITY);
+        let (positions, positions_seen) = watch::channel(vec![0]);
+        let shared = Arc::new(Shared {
+            topic: name.into(),
+            partitions: 1,
+            admin: None,
+            state: Mutex::new(state),
+        });
+        let log = LocalLog {
+            shared: shared.clone(),
+            waiting_writes,
+            positions,
+            file,
+        };
+        log.apply(log.file.as_ref().map(OffsetFile::records).unwrap_or_default());
+        let handle = Self {
+            shared,
+            writes,
+            positions: positions_seen,
+        };
+        (handle, log)
+    }
+
     /// What has been read so far. Hold it for a look, never across an await.
     pub fn state(&self) -> MutexGuard<'_, S> {
         self.shared.state.lock().expect("applying a record does not panic")
@@ -116,7 +145,8 @@ impl<S: LogState> KafkaBasedLog<S> {
 
     /// Waits until everything that was written before the call has been read. Retries for as long as it takes.
     pub async fn read_to_end(&self) -> Result<(), Error> {
-        let ends = self.end_offsets().await;
+        let Some(admin) = &self.shared.admin else { return Ok(()) };
+        let ends = self.end_offsets(admin).await;
         let mut positions = self.positions.clone();
         let at_end = |positions: &Vec<i64>| positions.iter().zip(&ends).all(|(position, end)| position >= end);
         positions.wait_for(at_end).await.map(drop).map_err(|_| self.closed())
@@ -142,13 +172,8 @@ impl<S: LogState> KafkaBasedLog<S> {
     }
 
     /// Offset behind the last record, per partition.
-    async fn end_offsets(&self) -> Vec<i64> {
-        let Shared {
-            topic,
-            partitions,
-            admin,
-            ..
-        } = &*self.shared;
+    async fn end_offsets(&self, admin: &Admin) -> Vec<i64> {
+        let Shared { topic, partitions, .. } = &*self.shared;
         let wanted = |partition| (TopicPartition::new(topic.clone(), partition), OffsetSpec::Latest);
         loop {
             let listed = admin

@@ -31,6 +31,12 @@ impl LogState for OffsetState {
 }
 
 impl OffsetState {
+    /// What is stored under a key.
+    #[cfg(test)]
+    pub(super) fn value(&self, key: &[u8]) -> Option<&Bytes> {
+        self.values.get(key)
+    }
+
     /// What `connector` has stored, as it is now.
     pub fn reader(&self, connector: &str) -> OffsetReader {
         let mut prefix = connect_api::SourcePartition(Vec::new())

@@ -1,4 +1,7 @@
+use std::{fmt, path::Path};
+
 use config_def::Props;
+use connect_api::BoxFuture;
 use kafka_client::{
     Client, Dialer,
     config::{ConsumerConfig, ProducerConfig},
@@ -10,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    Error, InternalTopic, KafkaBasedLog, LogLoop, LogState, config::ConfigState, offset::OffsetState,
-    status::StatusState,
+    Error, InternalTopic, KafkaBasedLog, LogLoop, LogState, config::ConfigState, local_log::OffsetFile,
+    offset::OffsetState, status::StatusState,
 };
 use crate::{clients, clock::Clock, settings::WorkerSettings};
 
@@ -27,11 +30,12 @@ pub struct Stores {
 }
 
 /// What drives [`Stores`].
-#[derive(Debug)]
-pub struct StoreLoops {
-    offsets: LogLoop<OffsetState>,
-    statuses: LogLoop<StatusState>,
-    configs: LogLoop<ConfigState>,
+pub struct StoreLoops(Vec<Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>>);
+
+impl fmt::Debug for StoreLoops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StoreLoops").field(&self.0.len()).finish()
+    }
 }
 
 impl Stores {
@@ -51,14 +55,31 @@ impl Stores {
             statuses,
             configs,
         };
-        Ok((
-            stores,
-            StoreLoops {
-                offsets: offset_loop,
-                statuses: status_loop,
-                configs: config_loop,
-            },
-        ))
+        let loops = StoreLoops(vec![
+            Box::new(|cancel| Box::pin(offset_loop.run(cancel))),
+            Box::new(|cancel| Box::pin(status_loop.run(cancel))),
+            Box::new(|cancel| Box::pin(config_loop.run(cancel))),
+        ]);
+        Ok((stores, loops))
+    }
+
+    /// The stores of a standalone worker: in memory, offsets in the file too.
+    pub fn local(offset_file: &Path) -> Result<(Self, StoreLoops), Error> {
+        let file = OffsetFile::open(offset_file.to_owned())?;
+        let (offsets, offset_log) = KafkaBasedLog::local("offsets", Some(file), OffsetState::default());
+        let (statuses, status_log) = KafkaBasedLog::local("statuses", None, StatusState::default());
+        let (configs, config_log) = KafkaBasedLog::local("configs", None, ConfigState::default());
+        let stores = Self {
+            offsets,
+            statuses,
+            configs,
+        };
+        let loops = StoreLoops(vec![
+            Box::new(|cancel| Box::pin(offset_log.run(cancel))),
+            Box::new(|cancel| Box::pin(status_log.run(cancel))),
+            Box::new(|cancel| Box::pin(config_log.run(cancel))),
+        ]);
+        Ok((stores, loops))
     }
 
     /// Waits until all three have been read to the end.
@@ -72,9 +93,9 @@ impl Stores {
 impl StoreLoops {
     /// Runs the loops in `children` until cancelled.
     pub fn spawn_into(self, children: &mut JoinSet<()>, cancel: &CancellationToken) {
-        children.spawn(self.offsets.run(cancel.clone()).in_current_span());
-        children.spawn(self.statuses.run(cancel.clone()).in_current_span());
-        children.spawn(self.configs.run(cancel.clone()).in_current_span());
+        for run in self.0 {
+            children.spawn(run(cancel.clone()).in_current_span());
+        }
     }
 }
 
@@ -100,4 +121,42 @@ async fn open<S: LogState>(
         clock.clone(),
         state,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::KeyValue;
+
+    #[tokio::test]
+    async fn local_offsets_outlive_the_worker() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("connect.offsets");
+        let key = r#"["c",{"topic":"t"}]"#;
+        for offset in 1..=3 {
+            let (stores, loops) = Stores::local(&file).unwrap();
+            let (cancel, mut children) = (CancellationToken::new(), JoinSet::new());
+            loops.spawn_into(&mut children, &cancel);
+            stores.read_to_end().await.unwrap();
+            let found = stores.offsets.state().value(key.as_bytes()).cloned();
+            assert_eq!(
+                found,
+                (offset > 1).then(|| format!("{{\"offset\":{}}}", offset - 1).into())
+            );
+            let record = KeyValue::new(key, format!("{{\"offset\":{offset}}}"));
+            stores.offsets.write(vec![record]).await.unwrap();
+            cancel.cancel();
+            children.join_all().await;
+        }
+    }
+
+    #[test]
+    fn a_strange_offset_file_is_not_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("connect.offsets");
+        std::fs::write(&file, "mine").unwrap();
+        let error = Stores::local(&file).unwrap_err();
+        assert!(error.is_fatal(), "{error}");
+        assert_eq!(std::fs::read(&file).unwrap(), b"mine");
+    }
 }

@@ -83,6 +83,30 @@ pub fn target_state_tombstone(connector: &str) -> KeyValue {
     KeyValue::tombstone(format!("{TARGET_STATE_PREFIX}{connector}"))
 }
 
+/// The record that asks the owners of a connector and its tasks to restart them.
+pub fn restart_record(connector: &str, include_tasks: bool, only_failed: bool) -> KeyValue {
+    #[derive(Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Restart {
+        include_tasks: bool,
+        only_failed: bool,
+    }
+    let value = Restart {
+        include_tasks,
+        only_failed,
+    };
+    KeyValue::new(format!("{RESTART_PREFIX}{connector}"), to_java_json(&value))
+}
+
+/// The record that sets the level of a logger on every worker, as the user gave it.
+pub fn logger_level_record(logger: &str, level: &str) -> KeyValue {
+    #[derive(Serialize)]
+    struct Level<'a> {
+        level: &'a str,
+    }
+    KeyValue::new(format!("{LOGGER_PREFIX}{logger}"), to_java_json(&Level { level }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
