@@ -34,11 +34,10 @@ pub fn parse_boolean(text: &str) -> bool {
     text.eq_ignore_ascii_case("true")
 }
 
-/// Reads `text` as the type of `key` (`ConfigDef.parseType`).
-pub(crate) fn parse_type(key: &ConfigKey, text: &str) -> Result<Value, ConfigError> {
+/// Reads `text` as the type of `key` (`ConfigDef.parseType`); messages call the key `name`.
+pub(crate) fn parse_type(key: &ConfigKey, name: &str, text: &str) -> Result<Value, ConfigError> {
     let trimmed = java_trim(text);
-    let not_a_number =
-        || ConfigError::invalid(key.name, text, format_args!("Not a number of type {}", key.kind.name()));
+    let not_a_number = || ConfigError::invalid(name, text, format_args!("Not a number of type {}", key.kind.name()));
     match key.kind {
         Type::String => Ok(Value::String(trimmed.to_owned())),
         Type::Password => Ok(Value::Password(Password::new(trimmed))),
@@ -51,13 +50,13 @@ pub(crate) fn parse_type(key: &ConfigKey, text: &str) -> Result<Value, ConfigErr
         Type::Boolean if trimmed.eq_ignore_ascii_case("true") => Ok(Value::Boolean(true)),
         Type::Boolean if trimmed.eq_ignore_ascii_case("false") => Ok(Value::Boolean(false)),
         Type::Boolean => Err(ConfigError::invalid(
-            key.name,
+            name,
             text,
             "Expected value to be either true or false",
         )),
         Type::Class => match key.classes {
             Some(known) if !known.contains(&trimmed) => Err(ConfigError::invalid(
-                key.name,
+                name,
                 text,
                 format_args!("Class {text} could not be found."),
             )),
@@ -114,7 +113,7 @@ mod tests {
     #[test]
     fn numbers_are_javas() {
         let check = |kind, text: &str, expected: Option<Value>| {
-            assert_eq!(parse_type(&key("k", kind), text).ok(), expected, "{text:?}");
+            assert_eq!(parse_type(&key("k", kind), "k", text).ok(), expected, "{text:?}");
         };
         check(Type::Long, " 5 ", Some(Value::Long(5)));
         check(Type::Long, "+5", Some(Value::Long(5)));

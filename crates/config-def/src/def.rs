@@ -109,8 +109,8 @@ impl ConfigDef {
 /// The value of `key` before it is judged.
 fn read_key(key: &ConfigKey, props: &Props) -> Result<Value, ConfigError> {
     match (props.get(key.name), key.default) {
-        (Some(text), _) => parse_type(key, text),
-        (None, DefaultValue::Text(text)) => parse_type(key, text),
+        (Some(text), _) => parse_type(key, key.name, text),
+        (None, DefaultValue::Text(text)) => parse_type(key, key.name, text),
         (None, DefaultValue::Null) => Ok(Value::Null),
         (None, DefaultValue::Required) => Err(ConfigError::missing(key.name)),
     }

@@ -1,4 +1,4 @@
-use crate::Validator;
+use crate::{ConfigError, Validator, Value, convert::parse_type};
 
 /// The type of a value (`ConfigDef.Type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +98,15 @@ pub enum DefaultValue {
     Text(&'static str),
 }
 
+/// Where values to choose from come from (`ConfigDef.Recommender`). A table only names the place: who shows it knows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recommender {
+    /// A list that whoever shows the table keeps under this name.
+    Catalogue(&'static str),
+    /// The versions of what another key names. The key is not shown while the other has no value.
+    VersionsOf(&'static str),
+}
+
 /// One row of a [`ConfigDef`](crate::ConfigDef): everything that is known about a key. Made with [`key`].
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigKey {
@@ -122,6 +131,8 @@ pub struct ConfigKey {
     display_name: Option<&'static str>,
     /// Keys whose allowed values depend on this one.
     pub dependents: &'static [&'static str],
+    /// Where values to choose from come from.
+    pub recommender: Option<Recommender>,
     /// What it does, in a sentence.
     pub doc: &'static str,
 }
@@ -140,6 +151,7 @@ pub const fn key(name: &'static str, kind: Type) -> ConfigKey {
         width: Width::None,
         display_name: None,
         dependents: &[],
+        recommender: None,
         doc: "",
     }
 }
@@ -209,6 +221,13 @@ impl ConfigKey {
         self
     }
 
+    /// Where values to choose from come from.
+    #[must_use]
+    pub const fn recommender(mut self, recommender: Recommender) -> Self {
+        self.recommender = Some(recommender);
+        self
+    }
+
     /// What it does, in a sentence.
     #[must_use]
     pub const fn doc(mut self, doc: &'static str) -> Self {
@@ -219,6 +238,12 @@ impl ConfigKey {
     /// The name for people: the key itself unless another was given.
     pub fn display(&self) -> &'static str {
         self.display_name.unwrap_or(self.name)
+    }
+
+    /// Reads `text` as a value of this key. Messages call the key `name`, which differs from its own where tables are
+    /// put under a prefix.
+    pub fn read_as(&self, name: &str, text: &str) -> Result<Value, ConfigError> {
+        parse_type(self, name, text)
     }
 
     /// Whether it must be set.

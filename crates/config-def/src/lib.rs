@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 pub use convert::{list_elements, parse_boolean};
 pub use def::{ConfigDef, ConfigValue, Values};
 pub use error::{ConfigError, ConfigErrors};
-pub use key::{ConfigKey, DefaultValue, Importance, Type, Width, key};
+pub use key::{ConfigKey, DefaultValue, Importance, Recommender, Type, Width, key};
 pub use nearest::{distance, nearest};
 pub use properties::PropertiesFile;
 pub use validator::Validator;
