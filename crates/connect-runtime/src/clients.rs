@@ -23,6 +23,40 @@ pub fn task_producer(worker: &Props, connector: &Props, id: &ConnectorTaskId) ->
     props
 }
 
+/// The consumer that reads an exactly-once task's own offsets: base settings < worker's `consumer.` < connector's
+/// `consumer.override.`.
+pub fn task_offsets_consumer(worker: &Props, connector: &Props, id: &ConnectorTaskId) -> Props {
+    let mut props = base(worker, &format!("connector-consumer-{id}"));
+    set(&mut props, "group.id", &format!("connect-{}", id.connector));
+    set(&mut props, "enable.auto.commit", "false");
+    set(&mut props, "auto.offset.reset", "earliest");
+    props.extend(with_prefix_stripped(worker, "consumer."));
+    props.extend(with_prefix_stripped(connector, "consumer.override."));
+    // Offsets of a transaction that is not committed are none.
+    set(&mut props, "isolation.level", "read_committed");
+    props
+}
+
+/// The admin client of an exactly-once task, or of one that creates topics: base settings < all of the worker's keys but
+/// those of producers and consumers < worker's `admin.` < connector's `admin.override.`.
+pub fn task_admin(worker: &Props, connector: &Props, id: &ConnectorTaskId) -> Props {
+    let mut props = base(worker, &format!("connector-adminclient-{id}"));
+    let of_others = |key: &str| {
+        ["admin.", "producer.", "consumer."]
+            .iter()
+            .any(|prefix| key.starts_with(prefix))
+    };
+    props.extend(
+        worker
+            .iter()
+            .filter(|(key, _)| !of_others(key))
+            .map(|(key, value)| (key.clone(), value.clone())),
+    );
+    props.extend(with_prefix_stripped(worker, "admin."));
+    props.extend(with_prefix_stripped(connector, "admin.override."));
+    props
+}
+
 /// The clients of the config, offset and status topic: the worker's own keys, whatever is prefixed does not count.
 /// `store` ends the client id: `configs`, `offsets` or `statuses`.
 pub fn store(worker: &Props, store: &str) -> Props {

@@ -1,4 +1,4 @@
-//! The data producer of a task against the settings that Kafka 4.3.1's own worker gives it.
+//! The clients that a worker makes for a task against the settings that Kafka 4.3.1's own worker gives it.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,16 @@ use connect_runtime::{clients, worker::ConnectorTaskId};
 use serde_json::Value;
 
 /// What ours leaves out on purpose: it is idempotent with five requests in flight where Kafka's is not and has one, which
-/// is as ordered and faster; it never blocks in a call; and it has neither serialisers nor JMX names.
-const LEFT_OUT: [&str; 7] = [
+/// is as ordered and faster; it never blocks in a call; and none has serialisers or JMX names.
+const LEFT_OUT: [&str; 9] = [
     "enable.idempotence",
+    "key.deserializer",
     "key.serializer",
     "max.block.ms",
     "max.in.flight.requests.per.connection",
     "metrics.context.connect.group.id",
     "metrics.context.connect.kafka.cluster.id",
+    "value.deserializer",
     "value.serializer",
 ];
 
@@ -22,22 +24,27 @@ fn props(value: &Value) -> Props {
     serde_json::from_value(value.clone()).expect("a map of texts")
 }
 
+fn without_what_is_left_out(recorded: &Value) -> Props {
+    let mut props = props(recorded);
+    props.retain(|key, _| !LEFT_OUT.contains(&key.as_str()) && key != "transactional.id");
+    props
+}
+
 #[test]
-fn a_data_producer_gets_what_kafkas_gets() {
+fn clients_get_what_kafkas_get() {
     let golden = include_str!("../../connect-mirror/testdata/golden-config-derivation.json");
     let golden: Value = serde_json::from_str(golden).expect("valid JSON");
     let secrets = BTreeMap::from([("${file:/etc/mm2/secrets.txt:acks}", "all")]);
-    let mut checked = 0;
+    let (mut producers, mut exactly_once) = (0, 0);
     for sample in golden["samples"].as_array().expect("a list") {
         for herder in sample["herders"].as_array().expect("a list") {
             let worker = props(&herder["workerConfig"]);
             for (name, connector) in herder["connectors"].as_object().expect("a map") {
+                let at = format!("{name} of {} in {}", herder["flow"], sample["sample"]);
                 let config = props(&connector["config"]);
                 let recorded = &connector["connectWorkerClients"];
                 let base = recorded["workerClientIdBase"].as_str().expect("a text");
                 assert_eq!(clients::client_id_base(&worker), base);
-                let mut theirs = props(&recorded["taskDataProducer"]);
-                theirs.retain(|key, _| !LEFT_OUT.contains(&key.as_str()) && key != "transactional.id");
                 // The recording took the connector's name from its configuration.
                 let task = ConnectorTaskId::new(config["name"].as_str(), 0);
                 let mut ours = clients::task_producer(&worker, &config, &task);
@@ -46,10 +53,17 @@ fn a_data_producer_gets_what_kafkas_gets() {
                         *value = (*secret).to_owned();
                     }
                 }
-                assert_eq!(ours, theirs, "{name} of {} in {}", herder["flow"], sample["sample"]);
-                checked += 1;
+                assert_eq!(ours, without_what_is_left_out(&recorded["taskDataProducer"]), "{at}");
+                producers += 1;
+                if recorded["exactlyOnceSourceEnabled"] == true {
+                    let ours = clients::task_offsets_consumer(&worker, &config, &task);
+                    assert_eq!(ours, without_what_is_left_out(&recorded["taskOffsetsConsumer"]), "{at}");
+                    let ours = clients::task_admin(&worker, &config, &task);
+                    assert_eq!(ours, without_what_is_left_out(&recorded["taskAdmin"]), "{at}");
+                    exactly_once += 1;
+                }
             }
         }
     }
-    assert!(checked >= 36, "{checked}");
+    assert!(producers >= 36 && exactly_once >= 3, "{producers} {exactly_once}");
 }
