@@ -52,6 +52,8 @@ pub fn task_admin(worker: &Props, connector: &Props, id: &ConnectorTaskId) -> Pr
             .filter(|(key, _)| !of_others(key))
             .map(|(key, value)| (key.clone(), value.clone())),
     );
+    // The variables are resolved: the client has no use for providers.
+    props.remove("config.providers");
     props.extend(with_prefix_stripped(worker, "admin."));
     props.extend(with_prefix_stripped(connector, "admin.override."));
     props
