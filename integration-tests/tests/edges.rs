@@ -21,14 +21,29 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "connect-transforms",
         &["connect-api", "java-pattern", "kafka-wire", "config-def"],
     ),
+    // The workers' group: knows how work is shared out, not what it is.
+    ("connect-group", &["kafka-client", "kafka-wire"]),
     // These siblings never see each other.
     (
         "connect-mirror",
-        &["connect-api", "java-pattern", "kafka-client", "kafka-wire", "config-def"],
+        &[
+            "connect-api",
+            "java-pattern",
+            "kafka-client",
+            "kafka-wire",
+            "config-def",
+        ],
     ),
     (
         "connect-runtime",
-        &["connect-api", "connect-transforms", "kafka-client", "kafka-wire", "config-def"],
+        &[
+            "connect-api",
+            "connect-group",
+            "connect-transforms",
+            "kafka-client",
+            "kafka-wire",
+            "config-def",
+        ],
     ),
     // HTTP can change without touching the herder.
     ("connect-rest", &["connect-runtime", "connect-api", "config-def"]),

@@ -20,6 +20,8 @@ use crate::retry::ExponentialBackoff;
 pub enum Role {
     /// Metadata, admin requests, groups: short answers.
     General,
+    /// A group member's requests, whose answers wait for the other members.
+    Coordinator,
     /// Fetches that wait at the broker.
     Fetch(u32),
     /// Produce requests.
