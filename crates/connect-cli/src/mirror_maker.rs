@@ -140,6 +140,8 @@ impl Flows {
                 dialer: dialer.clone(),
                 clock: Clock::system(),
                 assignments: Assignments::single_node(),
+                worker_client: None,
+                logger_levels: None,
             });
             let cancel = cancel.child_token();
             herders.spawn(async move { (pair, herder.run(cancel).await) });

@@ -3,12 +3,19 @@
 //! One loop owns all of it and never waits: slow work is a child whose result comes back as an event, so that a source
 //! or target that is away holds up nothing but itself. Start reading at [`Herder::run`].
 
+mod answers;
 mod assignment;
 mod children;
 mod config_writes;
+mod handle;
+mod other_workers;
 mod plan;
+mod queries;
 mod request;
+mod request_error;
 mod requests;
+mod restarts;
+mod stage;
 mod starting;
 mod status_writes;
 mod statuses;
@@ -18,19 +25,31 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use connect_api::Props;
 use kafka_client::Dialer;
-use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, info_span, warn};
 
 pub use self::{
+    answers::{
+        ConnectorInfo, ConnectorKind, ConnectorOffset, ConnectorStateInfo, JsonMap, Put, RestartAnswer, StateInfo,
+    },
     assignment::{Assignment, Assignments, Share},
-    request::{ConnectorInfo, HerderHandle, RequestError, StatusInfo},
+    handle::HerderHandle,
+    other_workers::{InternalRequest, LoggerLevels, RequestSignature, WorkerClient, WorkerClientError},
+    request_error::RequestError,
+    stage::Stage,
 };
 use self::{
     children::{ChildSet, Children, Exit, running},
     config_writes::{ConfigChange, ConfigWrites},
     plan::{Phase, Step, Wanted, WantedTask, steps},
     request::Request,
+    restarts::{RestartScope, Restarts},
+    stage::Progress,
     status_writes::StatusWrites,
 };
 use crate::{
@@ -75,6 +94,10 @@ pub struct HerderOptions {
     pub clock: Clock,
     /// Who says what is ours to run.
     pub assignments: Assignments,
+    /// How other workers of the group are asked; alone there are none.
+    pub worker_client: Option<Arc<dyn WorkerClient>>,
+    /// Who sets this process's loggers when a level is given for the whole cluster.
+    pub logger_levels: Option<Arc<dyn LoggerLevels>>,
 }
 
 impl fmt::Debug for HerderOptions {
@@ -107,6 +130,8 @@ pub struct Herder {
     dialer: Dialer,
     clock: Clock,
     assignments: Assignments,
+    worker_client: Option<Arc<dyn WorkerClient>>,
+    logger_levels: Option<Arc<dyn LoggerLevels>>,
     requests: mpsc::Receiver<Request>,
     events: WorkerEvents,
     events_seen: mpsc::Receiver<WorkerEvent>,
@@ -125,9 +150,11 @@ pub struct Herder {
     config_changes: Option<KafkaBasedLog<ConfigState>>,
     config_writes: ConfigWrites,
     status_writes: StatusWrites,
+    restarts: Restarts,
     assignment: Option<Assignment>,
     generation: i32,
-    stage: Stage,
+    lifecycle: Lifecycle,
+    progress: watch::Sender<Progress>,
 }
 
 /// A task restarts when its connector's task configs were written anew, whatever is in them.
@@ -135,7 +162,7 @@ pub struct Herder {
 struct TaskVersion(u64);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum Lifecycle {
     /// The internal topics are being opened and read.
     Starting,
     Running,
@@ -166,7 +193,6 @@ enum Event {
 impl Herder {
     /// A herder that has done nothing yet, and the way to talk to it.
     pub fn new(options: HerderOptions) -> (Self, HerderHandle) {
-        let (handle, requests) = HerderHandle::new();
         let (events, events_seen) = mpsc::channel(WORKER_EVENT_CAPACITY);
         let HerderOptions {
             flow,
@@ -177,7 +203,10 @@ impl Herder {
             dialer,
             clock,
             assignments,
+            worker_client,
+            logger_levels,
         } = options;
+        let (handle, requests, progress) = HerderHandle::new(plugins.clone());
         let herder = Self {
             flow,
             worker_id,
@@ -187,6 +216,8 @@ impl Herder {
             dialer,
             clock,
             assignments,
+            worker_client,
+            logger_levels,
             requests,
             events,
             events_seen,
@@ -202,9 +233,11 @@ impl Herder {
             config_changes: None,
             config_writes: ConfigWrites::new(),
             status_writes: StatusWrites::new(),
+            restarts: Restarts::default(),
             assignment: None,
             generation: 0,
-            stage: Stage::Starting,
+            lifecycle: Lifecycle::Starting,
+            progress,
         };
         (herder, handle)
     }
@@ -217,6 +250,7 @@ impl Herder {
     }
 
     async fn run_loop(mut self, cancel: CancellationToken) -> Result<(), Error> {
+        self.begin_stage("opening the internal topics");
         let opening = open_stores(self.settings.clone(), self.dialer.clone(), self.clock.clone());
         self.jobs.spawn(async { Job::Opened(opening.await) }.in_current_span());
         let end = loop {
@@ -237,9 +271,9 @@ impl Herder {
 
     async fn next_event(&mut self) -> Event {
         let deadline = self.next_deadline();
-        let running = self.stage == Stage::Running;
+        let running = self.lifecycle == Lifecycle::Running;
         tokio::select! {
-            Some(request) = self.requests.recv() => Event::Request(request),
+            Some(request) = self.requests.recv(), if running => Event::Request(request),
             Some(event) = self.events_seen.recv() => Event::Worker(event),
             Some(exit) = self.child_set.join_next() => match exit {
                 Ok(exit) => Event::Exited(exit),
@@ -281,6 +315,7 @@ impl Herder {
             Job::Opened(opened) => {
                 let (stores, loops) = opened?;
                 loops.spawn_into(&mut self.store_loops, &self.cancel_stores);
+                self.begin_stage("reading the internal topics to their ends");
                 let reading = stores.clone();
                 self.jobs
                     .spawn(async move { Job::ReadToEnd(reading.read_to_end().await) }.in_current_span());
@@ -292,8 +327,10 @@ impl Herder {
                 if let Some(stores) = &self.stores {
                     stores.configs.state().go_live();
                 }
-                if self.stage == Stage::Starting {
-                    self.stage = Stage::Running;
+                if self.lifecycle == Lifecycle::Starting {
+                    self.lifecycle = Lifecycle::Running;
+                    self.complete_stage();
+                    self.progress.send_modify(|progress| progress.started = true);
                 }
             }
             Job::ConfigWritten(result) => {
@@ -355,6 +392,7 @@ impl Herder {
                 ConfigChange::PutConnector {
                     name: name.clone(),
                     config,
+                    initial_state: None,
                 },
                 None,
             );
@@ -365,6 +403,7 @@ impl Herder {
         let Some(stores) = &self.stores else { return };
         let events = stores.configs.state().take_events();
         let mut changed = false;
+        let mut restarts: BTreeMap<String, RestartScope> = BTreeMap::new();
         for event in events {
             match event {
                 ConfigEvent::Changed(_) => changed = true,
@@ -373,11 +412,20 @@ impl Herder {
                     include_tasks,
                     only_failed,
                 } => {
-                    self.restart(&connector, include_tasks, only_failed);
+                    let scope = RestartScope::new(include_tasks, only_failed);
+                    let merged = restarts.entry(connector).or_insert(scope);
+                    *merged = scope.max(*merged);
                 }
-                // For the group protocol and REST; a single node signs and forwards nothing.
-                ConfigEvent::SessionKey | ConfigEvent::LoggerLevel { .. } => debug!(?event, "not for a single node"),
+                ConfigEvent::LoggerLevel { logger, level } => {
+                    if let Some(levels) = &self.logger_levels {
+                        levels.set(&logger, &level);
+                    }
+                }
+                ConfigEvent::SessionKey => {}
             }
+        }
+        for (connector, scope) in restarts {
+            self.restart(&connector, scope);
         }
         if changed {
             self.reconcile();
@@ -387,7 +435,8 @@ impl Herder {
 
     /// Makes what runs here what should run here.
     fn reconcile(&mut self) {
-        let (Some(stores), Some(assignment), Stage::Running) = (&self.stores, &self.assignment, self.stage) else {
+        let (Some(stores), Some(assignment), Lifecycle::Running) = (&self.stores, &self.assignment, self.lifecycle)
+        else {
             return;
         };
         let wanted = Wanted::new(&stores.configs.state(), &assignment.share);
@@ -416,6 +465,10 @@ impl Herder {
                 Step::Start(id) => self.start_task(&id, &wanted.tasks[&id]),
             }
         }
+        self.restarts.give_up(
+            |name| self.connectors.contains_key(name),
+            |id| self.tasks.contains_key(id),
+        );
         for (name, wanted) in &wanted.connectors {
             if let Some(child) = self.connectors.get(name) {
                 child.set_target(wanted.target);
@@ -436,6 +489,9 @@ impl Herder {
                 };
                 match change {
                     ConnectorChange::State(state, trace) => {
+                        if child.phase == Phase::Active {
+                            self.restarts.connector_started(&name, state);
+                        }
                         (child.state, child.trace) = (state, trace.clone());
                         self.put_status(StatusKey::Connector(name.to_string()), state, trace);
                     }
@@ -546,6 +602,28 @@ impl Herder {
         self.tidy_statuses();
     }
 
+    fn begin_stage(&self, description: &str) {
+        let stage = Stage {
+            description: description.to_owned(),
+            began_ms: self.clock.now_ms(),
+            completed_ms: None,
+        };
+        self.progress.send_modify(|progress| progress.stage = Some(stage));
+    }
+
+    fn complete_stage(&self) {
+        let now_ms = self.clock.now_ms();
+        self.progress.send_modify(|progress| {
+            if let Some(stage) = &mut progress.stage {
+                stage.completed_ms = Some(now_ms);
+            }
+        });
+    }
+
+    fn leader_url(&self) -> Option<String> {
+        None
+    }
+
     /// Whether this worker writes configurations.
     fn leads(&self) -> bool {
         self.assignment.as_ref().is_some_and(|assignment| assignment.leader)
@@ -566,7 +644,7 @@ impl Herder {
 
     fn write_what_waits(&mut self) {
         let Some(stores) = &self.stores else { return };
-        if self.stage == Stage::Running
+        if self.lifecycle == Lifecycle::Running
             && let Some(write) = self.config_writes.next(&stores.configs)
         {
             self.jobs
@@ -581,7 +659,10 @@ impl Herder {
     fn next_deadline(&self) -> Option<Instant> {
         let connectors = self.connectors.values().filter_map(|child| child.abort_at());
         let tasks = self.tasks.values().filter_map(|child| child.abort_at());
-        let config_retry = self.config_writes.retry_at().filter(|_| self.stage == Stage::Running);
+        let config_retry = self
+            .config_writes
+            .retry_at()
+            .filter(|_| self.lifecycle == Lifecycle::Running);
         connectors
             .chain(tasks)
             .chain(config_retry)
@@ -591,11 +672,9 @@ impl Herder {
 
     /// Stop intake, stop connectors and tasks, write the last statuses, close the logs; each step with a deadline.
     async fn shut_down(mut self) {
-        self.stage = Stage::ShuttingDown;
+        self.lifecycle = Lifecycle::ShuttingDown;
         self.requests.close();
-        while let Ok(request) = self.requests.try_recv() {
-            request.refuse(RequestError::ShuttingDown);
-        }
+        while self.requests.try_recv().is_ok() {}
         self.config_writes.refuse_all();
         for name in self.connectors.keys().cloned().collect::<Vec<_>>() {
             self.stop_connector(&name);
@@ -633,7 +712,7 @@ impl fmt::Debug for Herder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Herder")
             .field("flow", &self.flow)
-            .field("stage", &self.stage)
+            .field("lifecycle", &self.lifecycle)
             .finish_non_exhaustive()
     }
 }

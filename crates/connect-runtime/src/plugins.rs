@@ -2,11 +2,21 @@
 
 use connect_api::{ConnectError, Props, SourceConnector};
 
+use crate::herder::ConnectorKind;
+
 /// The connectors that this binary holds, and what else it knows about configurations. Implemented where the worker
 /// meets the connectors; the worker itself knows none.
 pub trait Plugins: Send + Sync {
     /// A connector of a class, by its full name or an alias; not started. Tasks of the class are made by it too.
     fn connector(&self, class: &str) -> Result<Box<dyn SourceConnector>, ConnectError>;
+
+    /// Which way the records of a class's connectors go.
+    fn kind(&self, class: &str) -> ConnectorKind {
+        match self.connector(class) {
+            Ok(_) => ConnectorKind::Source,
+            Err(_) => ConnectorKind::Unknown,
+        }
+    }
 
     /// Finds what is wrong with a connector's configuration before it is stored.
     fn validate(&self, _config: &Props) -> Result<(), ConnectError> {

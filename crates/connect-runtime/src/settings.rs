@@ -20,6 +20,8 @@ pub struct WorkerSettings {
     pub task_shutdown_graceful_timeout: Duration,
     /// `topic.tracking.enable`.
     pub topic_tracking: bool,
+    /// `topic.tracking.allow.reset`.
+    pub topic_tracking_reset: bool,
     /// `config.storage.*`.
     pub config_topic: InternalTopic,
     /// `offset.storage.*`.
@@ -41,6 +43,7 @@ impl WorkerSettings {
             offset_flush_timeout: values.millis("offset.flush.timeout.ms"),
             task_shutdown_graceful_timeout: values.millis("task.shutdown.graceful.timeout.ms"),
             topic_tracking: values.boolean("topic.tracking.enable"),
+            topic_tracking_reset: values.boolean("topic.tracking.allow.reset"),
             config_topic: internal_topic(TopicKind::Config, 1, &values, props),
             offset_topic: internal_topic(
                 TopicKind::Offset,

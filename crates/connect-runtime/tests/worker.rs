@@ -8,7 +8,7 @@ use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 use connect_runtime::{
     herder::RequestError,
-    worker::{ConnectorTaskId, State, TargetState},
+    worker::{ConnectorTaskId, State},
 };
 use support::{Script, Target, Trouble, Worker, eventually, props};
 
@@ -133,8 +133,12 @@ async fn configurations_are_written_as_the_java_leader_does_and_once() {
 
     // Another configuration: the connector restarts, and its tasks with it.
     let mut config = worker.counter().await.unwrap().config;
-    config.insert("more".to_owned(), "1".to_owned());
-    worker.handle.put_connector("counter", config).await.unwrap();
+    config.insert("more".to_owned(), Some("1".to_owned()));
+    worker
+        .handle
+        .put_connector("counter", config, None, true)
+        .await
+        .unwrap();
     eventually("tasks of the new configuration", async || {
         let configs = target.table("configs").await;
         configs["task-counter-0"]
@@ -227,21 +231,13 @@ async fn trouble_that_passes_is_tried_again_and_a_failure_stays_until_restarted(
     ] {
         script.trouble.lock().unwrap().push_back(trouble);
         // A poll that is under way does not see new trouble.
-        worker
-            .handle
-            .set_target_state("counter", TargetState::Paused)
-            .await
-            .unwrap();
+        worker.handle.pause("counter").await.unwrap();
         worker
             .until("paused", |counter| {
                 counter.tasks.iter().all(|t| t.1.state == State::Paused)
             })
             .await;
-        worker
-            .handle
-            .set_target_state("counter", TargetState::Started)
-            .await
-            .unwrap();
+        worker.handle.resume("counter").await.unwrap();
         let failed = worker
             .until("a failed task", |counter| counter.tasks[0].1.state == State::Failed)
             .await;
@@ -282,12 +278,10 @@ async fn trouble_that_passes_is_tried_again_and_a_failure_stays_until_restarted(
             "PAUSED",
             "RUNNING",
             "FAILED",
-            "RESTARTING",
             "RUNNING",
             "PAUSED",
             "RUNNING",
             "FAILED",
-            "RESTARTING",
             "RUNNING",
             "UNASSIGNED"
         ]
@@ -352,11 +346,7 @@ async fn pause_stop_and_resume() {
         (target.counted("numbers", 0).await.len() == 10).then_some(())
     })
     .await;
-    worker
-        .handle
-        .set_target_state("counter", TargetState::Paused)
-        .await
-        .unwrap();
+    worker.handle.pause("counter").await.unwrap();
     worker
         .until("paused", |c| {
             c.status.state == State::Paused && c.tasks[0].1.state == State::Paused
@@ -364,11 +354,7 @@ async fn pause_stop_and_resume() {
         .await;
     script.limit.store(20, SeqCst);
     assert_eq!(script.connector_stops.load(SeqCst), 1);
-    worker
-        .handle
-        .set_target_state("counter", TargetState::Stopped)
-        .await
-        .unwrap();
+    worker.handle.stop("counter").await.unwrap();
     worker
         .until("stopped", |c| c.status.state == State::Stopped && c.tasks.is_empty())
         .await;
@@ -383,11 +369,7 @@ async fn pause_stop_and_resume() {
         Some(r#"{"state":"PAUSED","state.v2":"STOPPED"}"#)
     );
     assert_eq!(configs["commit-counter"].as_deref(), Some(r#"{"tasks":0}"#));
-    worker
-        .handle
-        .set_target_state("counter", TargetState::Started)
-        .await
-        .unwrap();
+    worker.handle.resume("counter").await.unwrap();
     eventually("the rest", async || {
         (target.counted("numbers", 0).await.len() == 20).then_some(())
     })
@@ -402,8 +384,8 @@ async fn pause_stop_and_resume() {
         statuses.values().all(Option::is_none).then_some(())
     })
     .await;
-    let gone = worker.handle.set_target_state("counter", TargetState::Paused).await;
-    assert!(matches!(gone, Err(RequestError::UnknownConnector(_))));
+    let gone = worker.handle.pause("counter").await;
+    assert!(matches!(gone, Err(RequestError::NotFound(_))));
     worker.stop().await;
 }
 
@@ -539,12 +521,17 @@ async fn a_target_that_is_away_at_the_start_is_waited_for() {
     cluster.stop_node(1).await.unwrap();
     let script = Script::counting_to(30, 1);
     let worker = Worker::start(&target, &script, &[]);
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let early = tokio::time::timeout(Duration::from_millis(300), worker.handle.connectors()).await;
+    assert!(early.is_err(), "requests wait for the start");
+    let stage = worker.handle.stage().unwrap().to_string();
     assert!(
-        matches!(worker.handle.connectors().await, Err(RequestError::Starting)),
-        "the herder answers all the same"
+        stage.starts_with("The worker is currently opening the internal topics, which began at "),
+        "{stage}"
     );
+    assert!(!worker.handle.has_started());
     cluster.start_node(1).await.unwrap();
+    worker.handle.ping().await.unwrap();
+    assert!(worker.handle.has_started());
     eventually("30 numbers", async || {
         (target.counted("numbers", 0).await.len() == 30).then_some(())
     })

@@ -3,13 +3,13 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::request::{Reply, RequestError};
+use super::request_error::RequestError;
 use crate::{
     storage::{
         self, KafkaBasedLog, KeyValue,
         config::{
-            ConfigState, RawConfig, commit_record, connector_record, connector_tombstone, target_state_record,
-            target_state_tombstone, task_record,
+            ConfigState, RawConfig, commit_record, connector_record, connector_tombstone, logger_level_record,
+            restart_record, target_state_record, target_state_tombstone, task_record,
         },
     },
     trouble::Trouble,
@@ -24,19 +24,48 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 /// One change of the config topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ConfigChange {
-    PutConnector { name: String, config: RawConfig },
-    DeleteConnector { name: String },
-    PutTasks { name: String, tasks: Vec<RawConfig> },
-    SetTargetState { name: String, target: TargetState },
+    PutConnector {
+        name: String,
+        config: RawConfig,
+        initial_state: Option<TargetState>,
+    },
+    DeleteConnector {
+        name: String,
+    },
+    PutTasks {
+        name: String,
+        tasks: Vec<RawConfig>,
+    },
+    SetTargetState {
+        name: String,
+        target: TargetState,
+    },
+    /// Kafka's order: the tasks go, and only then does the connector stop.
+    Stop {
+        name: String,
+    },
+    RequestRestart {
+        name: String,
+        include_tasks: bool,
+        only_failed: bool,
+    },
+    SetLoggerLevel {
+        logger: String,
+        level: String,
+    },
 }
 
 impl ConfigChange {
+    /// Which connector, or which logger.
     fn name(&self) -> &str {
         match self {
             Self::PutConnector { name, .. }
             | Self::DeleteConnector { name }
             | Self::PutTasks { name, .. }
-            | Self::SetTargetState { name, .. } => name,
+            | Self::SetTargetState { name, .. }
+            | Self::Stop { name }
+            | Self::RequestRestart { name, .. }
+            | Self::SetLoggerLevel { logger: name, .. } => name,
         }
     }
 
@@ -48,39 +77,64 @@ impl ConfigChange {
             Self::PutTasks { tasks, .. } => connector.is_some_and(|c| c.needs_task_configs(tasks)),
             Self::DeleteConnector { .. } => connector.is_some(),
             Self::SetTargetState { target, .. } => connector.is_some_and(|c| c.target_state() != *target),
+            Self::Stop { .. } | Self::RequestRestart { .. } | Self::SetLoggerLevel { .. } => true,
         }
     }
 
     /// Writes it, in the order of Kafka's leader, and waits until it has been read back.
     async fn write(self, log: KafkaBasedLog<ConfigState>) -> Result<(), storage::Error> {
         match self {
-            Self::PutConnector { name, config } => log.write(vec![connector_record(&name, &config)]).await?,
+            Self::PutConnector {
+                name,
+                config,
+                initial_state,
+            } => {
+                let initial_state = initial_state.map(|target| target_state_record(&name, target));
+                let connector = connector_record(&name, &config);
+                log.write(initial_state.into_iter().chain([connector]).collect())
+                    .await?;
+            }
             Self::DeleteConnector { name } => {
                 log.write(vec![connector_tombstone(&name), target_state_tombstone(&name)])
                     .await?;
             }
-            Self::PutTasks { name, tasks } => {
-                log.read_to_end().await?;
-                let records: Vec<KeyValue> = (0..)
-                    .zip(&tasks)
-                    .map(|(number, config)| task_record(&ConnectorTaskId::new(name.as_str(), number), config))
-                    .collect();
-                log.write(records).await?;
-                log.read_to_end().await?;
-                log.write(vec![commit_record(
-                    &name,
-                    i32::try_from(tasks.len()).unwrap_or(i32::MAX),
-                )])
-                .await?;
-            }
+            Self::PutTasks { name, tasks } => put_tasks(&log, &name, &tasks).await?,
             Self::SetTargetState { name, target } => log.write(vec![target_state_record(&name, target)]).await?,
+            Self::Stop { name } => {
+                put_tasks(&log, &name, &[]).await?;
+                log.write(vec![target_state_record(&name, TargetState::Stopped)])
+                    .await?;
+            }
+            Self::RequestRestart {
+                name,
+                include_tasks,
+                only_failed,
+            } => {
+                log.write(vec![restart_record(&name, include_tasks, only_failed)])
+                    .await?
+            }
+            Self::SetLoggerLevel { logger, level } => log.write(vec![logger_level_record(&logger, &level)]).await?,
         }
         log.read_to_end().await
     }
 }
 
+/// Task configs count once the commit record follows them.
+async fn put_tasks(log: &KafkaBasedLog<ConfigState>, name: &str, tasks: &[RawConfig]) -> Result<(), storage::Error> {
+    log.read_to_end().await?;
+    let records: Vec<KeyValue> = (0..)
+        .zip(tasks)
+        .map(|(number, config)| task_record(&ConnectorTaskId::new(name, number), config))
+        .collect();
+    if !records.is_empty() {
+        log.write(records).await?;
+        log.read_to_end().await?;
+    }
+    let count = i32::try_from(tasks.len()).unwrap_or(i32::MAX);
+    log.write(vec![commit_record(name, count)]).await
+}
+
 /// Changes of the config topic, one at a time and in order: it is the history of the cluster.
-#[derive(Debug)]
 pub(super) struct ConfigWrites {
     queue: VecDeque<Queued>,
     under_way: Option<Queued>,
@@ -88,12 +142,14 @@ pub(super) struct ConfigWrites {
     trouble: Trouble,
 }
 
-#[derive(Debug)]
 struct Queued {
     change: ConfigChange,
-    /// Who waits for it. Without anyone it is tried again for ever.
-    reply: Option<Reply<()>>,
+    /// Told what became of it. Without anyone who waits, it is tried again for ever.
+    reply: Option<Done>,
 }
+
+/// What is done when a change has been written and read back, or has failed.
+pub(super) type Done = Box<dyn FnOnce(Result<(), RequestError>) + Send>;
 
 impl ConfigWrites {
     pub(super) fn new() -> Self {
@@ -106,7 +162,7 @@ impl ConfigWrites {
     }
 
     /// Queues a change. One that nobody waits for replaces an older one of its kind.
-    pub(super) fn push(&mut self, change: ConfigChange, reply: Option<Reply<()>>) {
+    pub(super) fn push(&mut self, change: ConfigChange, reply: Option<Done>) {
         if reply.is_none() {
             let same_kind = |other: &ConfigChange| {
                 std::mem::discriminant(other) == std::mem::discriminant(&change) && other.name() == change.name()
@@ -122,7 +178,8 @@ impl ConfigWrites {
         self.retry_at
     }
 
-    /// Begins the next write, unless one is under way or has just failed. What no longer changes anything is done.
+    /// Begins the next write, unless one is under way or has just failed. What nobody waits for and no longer changes
+    /// anything is done.
     pub(super) fn next(
         &mut self,
         log: &KafkaBasedLog<ConfigState>,
@@ -132,8 +189,7 @@ impl ConfigWrites {
         }
         self.retry_at = None;
         while let Some(queued) = self.queue.pop_front() {
-            if !queued.change.is_news(&log.state()) {
-                answer(queued.reply, Ok(()));
+            if queued.reply.is_none() && !queued.change.is_news(&log.state()) {
                 continue;
             }
             let change = queued.change.clone();
@@ -163,7 +219,9 @@ impl ConfigWrites {
                     change = describe(&change),
                     "configuration written"
                 );
-                answer(reply, Ok(()));
+                if let Some(reply) = reply {
+                    reply(Ok(()));
+                }
             }
             (Err(error), Some(reply)) => {
                 warn!(
@@ -171,7 +229,7 @@ impl ConfigWrites {
                     error = error.chain(),
                     "configuration could not be written"
                 );
-                answer(Some(reply), Err(RequestError::Storage(error)));
+                reply(Err(RequestError::config_write_failed()));
             }
             (Err(error), None) => {
                 let failure = self.trouble.failed();
@@ -193,7 +251,9 @@ impl ConfigWrites {
     /// Nothing will be written any more.
     pub(super) fn refuse_all(&mut self) {
         for queued in self.under_way.take().into_iter().chain(self.queue.drain(..)) {
-            answer(queued.reply, Err(RequestError::ShuttingDown));
+            if let Some(reply) = queued.reply {
+                reply(Err(RequestError::ShuttingDown));
+            }
         }
     }
 }
@@ -203,13 +263,8 @@ fn describe(change: &ConfigChange) -> &'static str {
         ConfigChange::PutConnector { .. } => "connector config",
         ConfigChange::DeleteConnector { .. } => "connector deleted",
         ConfigChange::PutTasks { .. } => "task configs",
-        ConfigChange::SetTargetState { .. } => "target state",
-    }
-}
-
-fn answer(reply: Option<Reply<()>>, result: Result<(), RequestError>) {
-    if let Some(reply) = reply {
-        // A caller that has gone needs no answer.
-        let _ = reply.send(result);
+        ConfigChange::SetTargetState { .. } | ConfigChange::Stop { .. } => "target state",
+        ConfigChange::RequestRestart { .. } => "restart request",
+        ConfigChange::SetLoggerLevel { .. } => "logger level",
     }
 }

@@ -1,138 +1,144 @@
-//! What others ask of the herder.
+//! What others ask of the herder: who may do it, and what it comes to.
 
 use connect_api::ConnectorContext;
 
-use super::{ConfigChange, Herder, Phase, RequestError, Stage, request::Reply, request::Request};
-use crate::{
-    storage::{config::raw, status::StatusKey},
-    worker::{ConnectorTaskId, State, TargetState},
+use super::{
+    ConfigChange, Herder, RequestError,
+    answers::Put,
+    config_writes::Done,
+    request::{Reply, Request},
 };
+use crate::{storage::config::RawConfig, worker::TargetState};
 
 impl Herder {
     pub(super) fn on_request(&mut self, request: Request) {
-        match self.stage {
-            Stage::Starting => return request.refuse(RequestError::Starting),
-            Stage::ShuttingDown => return request.refuse(RequestError::ShuttingDown),
-            Stage::Running => {}
-        }
-        // A caller that has gone needs no answer.
         match request {
-            Request::Connectors(reply) => drop(reply.send(Ok(self.connector_infos()))),
+            Request::Ping(reply) => answer(reply, Ok(())),
+            Request::ConnectorInfos(reply) => answer(reply, Ok(self.connector_infos())),
+            Request::ConnectorInfo { name, reply } => answer(reply, self.connector_info(&name)),
+            Request::TaskConfigs { name, reply } => answer(reply, self.task_configs(&name)),
+            Request::Statuses(reply) => answer(reply, Ok(self.status_infos())),
+            Request::Status { name, reply } => answer(reply, self.status_info(&name)),
+            Request::TaskStatus { id, reply } => answer(reply, self.task_status_info(&id)),
+            Request::ActiveTopics { name, reply } => answer(reply, self.active_topics(&name)),
+            Request::ResetActiveTopics { name, reply } => answer(reply, self.reset_active_topics(&name)),
             Request::TaskMetrics(reply) => {
                 let tasks = self.tasks.iter().map(|(id, child)| (id.clone(), child.own.clone()));
-                drop(reply.send(Ok(tasks.collect())));
+                answer(reply, Ok(tasks.collect()));
             }
-            Request::PutConnector { name, config, reply } => match self.plugins.validate(&config) {
-                Ok(()) => self.write(
-                    ConfigChange::PutConnector {
-                        name,
-                        config: raw::from_props(&config),
-                    },
-                    reply,
-                ),
-                Err(source) => drop(reply.send(Err(RequestError::Invalid { name, source }))),
-            },
-            Request::DeleteConnector { name, reply } => match self.is_configured(&name) {
-                true => self.write(ConfigChange::DeleteConnector { name }, reply),
-                false => drop(reply.send(Err(RequestError::UnknownConnector(name)))),
-            },
-            Request::SetTargetState { name, target, reply } => match self.is_configured(&name) {
-                true => self.set_target_state(name, target, reply),
-                false => drop(reply.send(Err(RequestError::UnknownConnector(name)))),
-            },
-            Request::ReconfigureTasks { name, reply } => match self.connectors.get(&*name) {
-                Some(child) => {
-                    child.own.request_task_reconfiguration();
-                    drop(reply.send(Ok(())));
+            Request::PutConnector {
+                name,
+                config,
+                initial_state,
+                allow_replace,
+                reply,
+            } => self.put_connector(name, config, initial_state, allow_replace, reply),
+            Request::DeleteConnector { name, reply } => {
+                let allowed = self
+                    .lead()
+                    .and_then(|()| self.configured(&name, RequestError::connector_not_found));
+                self.write_if(allowed, || ConfigChange::DeleteConnector { name }, reply);
+            }
+            Request::SetTargetState { name, target, reply } => {
+                let known = self.configured(&name, RequestError::unknown_connector);
+                match target {
+                    TargetState::Stopped => {
+                        let allowed = known.and_then(|()| self.lead());
+                        self.write_if(allowed, || ConfigChange::Stop { name }, reply);
+                    }
+                    _ => self.write_if(known, || ConfigChange::SetTargetState { name, target }, reply),
                 }
-                None => drop(reply.send(Err(RequestError::UnknownConnector(name)))),
-            },
-            Request::RestartTask { id, reply } => {
-                let known = self.tasks.contains_key(&id);
-                self.restart_task(&id);
-                self.reconcile();
-                drop(reply.send(if known {
-                    Ok(())
-                } else {
-                    Err(RequestError::UnknownTask(id))
-                }));
+            }
+            Request::PutLoggerLevel { logger, level, reply } => {
+                self.write_if(Ok(()), || ConfigChange::SetLoggerLevel { logger, level }, reply);
+            }
+            Request::ReconfigureTasks { name, reply } => {
+                let asked = match self.connectors.get(&*name) {
+                    Some(child) => {
+                        child.own.request_task_reconfiguration();
+                        Ok(())
+                    }
+                    None => Err(RequestError::connector_not_found(&name)),
+                };
+                answer(reply, asked);
             }
             Request::RestartConnector {
                 name,
                 include_tasks,
                 only_failed,
                 reply,
-            } => {
-                let known = self.connectors.contains_key(&*name);
-                self.restart(&name, include_tasks, only_failed);
-                drop(reply.send(if known {
-                    Ok(())
-                } else {
-                    Err(RequestError::UnknownConnector(name))
-                }));
-            }
+            } => self.on_restart_connector(name, include_tasks, only_failed, reply),
+            Request::RestartTask { id, reply } => self.on_restart_task(&id, reply),
+            Request::Offsets { reply, .. } => answer(reply, Err(RequestError::not_there_yet())),
+            Request::ModifyOffsets { reply, .. } => answer(reply, Err(RequestError::not_there_yet())),
+            Request::PutTaskConfigs { reply, .. } => answer(reply, Err(RequestError::not_there_yet())),
+            Request::FenceZombies { reply, .. } => answer(reply, Err(RequestError::not_there_yet())),
         }
     }
 
-    fn is_configured(&self, name: &str) -> bool {
-        self.stores
-            .as_ref()
-            .is_some_and(|stores| stores.configs.state().connector(name).is_some())
+    fn put_connector(
+        &mut self,
+        name: String,
+        config: RawConfig,
+        initial_state: Option<TargetState>,
+        allow_replace: bool,
+        reply: Reply<Put>,
+    ) {
+        let before = self.connector_info(&name).ok();
+        let created = before.is_none();
+        let allowed = self.lead().and_then(|()| match created || allow_replace {
+            true => Ok(()),
+            false => Err(RequestError::connector_exists(&name)),
+        });
+        let mut info = self.info_of(&name, &config);
+        info.tasks = before.map(|before| before.tasks).unwrap_or_default();
+        let change = || ConfigChange::PutConnector {
+            name,
+            config,
+            initial_state,
+        };
+        self.write_then(allowed, change, reply, Put { created, info });
     }
 
-    fn write(&mut self, change: ConfigChange, reply: Reply<()>) {
+    /// Whether this worker may write what only the leader writes.
+    pub(super) fn lead(&self) -> Result<(), RequestError> {
         match self.leads() {
-            true => self.config_writes.push(change, Some(reply)),
-            false => drop(reply.send(Err(RequestError::NotLeader))),
+            true => Ok(()),
+            false => Err(RequestError::Forward { url: self.leader_url() }),
         }
     }
 
-    fn set_target_state(&mut self, name: String, target: TargetState, reply: Reply<()>) {
-        if target == TargetState::Stopped {
-            // Kafka's order: the tasks go, and only then does the connector stop.
-            self.config_writes.push(
-                ConfigChange::PutTasks {
-                    name: name.clone(),
-                    tasks: Vec::new(),
-                },
-                None,
-            );
+    pub(super) fn configured(&self, name: &str, missing: fn(&str) -> RequestError) -> Result<(), RequestError> {
+        let stores = self.stores.as_ref().ok_or(RequestError::ShuttingDown)?;
+        match stores.configs.state().connector(name) {
+            Some(_) => Ok(()),
+            None => Err(missing(name)),
         }
-        self.write(ConfigChange::SetTargetState { name, target }, reply);
     }
 
-    /// Restarts a connector that runs here and its tasks, or what has failed of them.
-    pub(super) fn restart(&mut self, name: &str, include_tasks: bool, only_failed: bool) {
-        let chosen = |state: State| !only_failed || state == State::Failed;
-        if let Some(child) = self.connectors.get_mut(name).filter(|child| chosen(child.state)) {
-            if child.phase == Phase::Failed {
-                self.connectors.remove(name);
-                self.put_status(StatusKey::Connector(name.to_owned()), State::Restarting, None);
-            } else {
-                child.restarting = true;
-                self.stop_connector(&name.into());
+    fn write_if(&mut self, allowed: Result<(), RequestError>, change: impl FnOnce() -> ConfigChange, reply: Reply<()>) {
+        self.write_then(allowed, change, reply, ());
+    }
+
+    /// Writes a change if it is allowed, and answers once it is read back.
+    pub(super) fn write_then<T: Send + 'static>(
+        &mut self,
+        allowed: Result<(), RequestError>,
+        change: impl FnOnce() -> ConfigChange,
+        reply: Reply<T>,
+        then: T,
+    ) {
+        match allowed {
+            Ok(()) => {
+                let done: Done = Box::new(move |written| answer(reply, written.map(|()| then)));
+                self.config_writes.push(change(), Some(done));
             }
+            Err(error) => answer(reply, Err(error)),
         }
-        if include_tasks {
-            let own = self
-                .tasks
-                .iter()
-                .filter(|(id, child)| &*id.connector == name && chosen(child.state));
-            for id in own.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
-                self.restart_task(&id);
-            }
-        }
-        self.reconcile();
     }
+}
 
-    fn restart_task(&mut self, id: &ConnectorTaskId) {
-        let Some(child) = self.tasks.get_mut(id) else { return };
-        if child.phase == Phase::Failed {
-            self.tasks.remove(id);
-            self.put_status(StatusKey::Task(id.clone()), State::Restarting, None);
-        } else {
-            child.restarting = true;
-            self.stop_task(id);
-        }
-    }
+/// A caller that has gone needs no answer.
+pub(super) fn answer<T>(reply: Reply<T>, result: Result<T, RequestError>) {
+    let _ = reply.send(result);
 }

@@ -14,7 +14,7 @@ use tracing::{Instrument, error, warn};
 use super::{
     Herder, TaskVersion,
     children::{Child, ChildLine, Exit},
-    plan::{WantedConnector, WantedTask},
+    plan::{Phase, WantedConnector, WantedTask},
 };
 use crate::{
     clients,
@@ -47,6 +47,7 @@ impl Herder {
                 child.runs_as(self.child_set.spawn(running.in_current_span()));
             }
             Err(error) => {
+                self.restarts.connector_started(name, State::Failed);
                 let trace = error.chain();
                 error!(connector = &**name, error = trace, "connector failed");
                 child.fail(trace.clone());
@@ -137,6 +138,7 @@ impl Herder {
                 self.put_status_safe(StatusKey::Task(id.clone()), State::Failed, Some(trace));
             }
         }
+        self.restarts.task_started(id, child.phase == Phase::Active);
         self.tasks.insert(id.clone(), child);
     }
 

@@ -1,12 +1,10 @@
-//! What is said about connectors and tasks, to the status topic and to those who ask.
+//! What is said about connectors and tasks to the status topic.
 
-use connect_api::Props;
-
-use super::{ConnectorInfo, Herder, StatusInfo, children::Child};
+use super::Herder;
 use crate::{
     storage::{
         KeyValue,
-        config::{ConfigState, ConnectorConfigState, raw},
+        config::ConfigState,
         status::{Status, StatusKey, active_topic_record, active_topic_tombstone},
     },
     worker::{ConnectorTaskId, State},
@@ -110,59 +108,6 @@ impl Herder {
             if self.status_writes.waiting(&tombstone.key) != Some(None) {
                 self.status_writes.push(tombstone);
             }
-        }
-    }
-
-    /// All connectors. What runs here is known better than the status topic knows it.
-    pub(super) fn connector_infos(&self) -> Vec<ConnectorInfo> {
-        let Some(stores) = &self.stores else { return Vec::new() };
-        let configs = stores.configs.state();
-        let statuses = stores.statuses.state();
-        let stored = |key: &StatusKey| match statuses.get(key) {
-            Some(Status {
-                state,
-                worker_id,
-                trace,
-                ..
-            }) => StatusInfo {
-                state: *state,
-                worker_id: worker_id.clone(),
-                trace: trace.clone(),
-            },
-            None => StatusInfo {
-                state: State::Unassigned,
-                worker_id: self.worker_id.clone(),
-                trace: None,
-            },
-        };
-        let info = |(name, connector): (&str, &ConnectorConfigState)| {
-            let own = self
-                .connectors
-                .get(name)
-                .filter(|child| child.state != State::Unassigned);
-            let status = own.map(|child| self.own_status(child));
-            let tasks = (0..).zip(connector.task_configs()).map(|(number, _)| {
-                let id = ConnectorTaskId::new(name, number);
-                let own = self.tasks.get(&id).filter(|child| child.state != State::Unassigned);
-                let status = own.map(|child| self.own_status(child));
-                (number, status.unwrap_or_else(|| stored(&StatusKey::Task(id))))
-            });
-            ConnectorInfo {
-                name: name.to_owned(),
-                config: connector.config().map_or_else(Props::new, raw::to_props),
-                target_state: connector.target_state(),
-                status: status.unwrap_or_else(|| stored(&StatusKey::Connector(name.to_owned()))),
-                tasks: tasks.collect(),
-            }
-        };
-        configs.connectors().map(info).collect()
-    }
-
-    fn own_status<V, X>(&self, child: &Child<V, X>) -> StatusInfo {
-        StatusInfo {
-            state: child.state,
-            worker_id: self.worker_id.clone(),
-            trace: child.trace.clone(),
         }
     }
 }

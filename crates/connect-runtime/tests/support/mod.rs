@@ -16,7 +16,8 @@ use connect_api::{
 };
 use connect_runtime::{
     Clock, Herder, HerderHandle, HerderOptions, Plugins, WorkerSettings,
-    herder::{self, Assignments, ConnectorInfo},
+    herder::{self, Assignments, StateInfo},
+    storage::config::RawConfig,
 };
 use kafka_client::{
     Client, Dialer,
@@ -368,6 +369,14 @@ impl SourceTask for CounterTask {
     }
 }
 
+/// The connector `counter` as users see it.
+#[derive(Debug)]
+pub struct Counted {
+    pub config: RawConfig,
+    pub status: StateInfo,
+    pub tasks: Vec<(i32, StateInfo)>,
+}
+
 /// A herder that runs in the background of a test.
 pub struct Worker {
     pub handle: HerderHandle,
@@ -406,6 +415,8 @@ impl Worker {
             dialer: Dialer::tcp(),
             clock: Clock::system(),
             assignments: Assignments::single_node(),
+            worker_client: None,
+            logger_levels: None,
         });
         let cancel = CancellationToken::new();
         let mut running = JoinSet::new();
@@ -417,17 +428,21 @@ impl Worker {
         }
     }
 
-    pub async fn counter(&self) -> Option<ConnectorInfo> {
-        self.handle
-            .connectors()
-            .await
-            .ok()?
-            .into_iter()
-            .find(|connector| connector.name == "counter")
+    /// The connector, and those of its tasks that are configured. Without a status it does not count yet.
+    pub async fn counter(&self) -> Option<Counted> {
+        let info = self.handle.connector_info("counter").await.ok()?;
+        let status = self.handle.status("counter").await.ok()?;
+        let mut tasks = status.tasks;
+        tasks.retain(|(number, _)| info.tasks.iter().any(|id| id.task == *number));
+        (tasks.len() == info.tasks.len()).then_some(Counted {
+            config: info.config,
+            status: status.connector,
+            tasks,
+        })
     }
 
     /// Waits until the connector is as wanted.
-    pub async fn until(&self, what: &str, wanted: impl Fn(&ConnectorInfo) -> bool) -> ConnectorInfo {
+    pub async fn until(&self, what: &str, wanted: impl Fn(&Counted) -> bool) -> Counted {
         eventually(what, async || self.counter().await.filter(&wanted)).await
     }
 

@@ -1,0 +1,153 @@
+//! What is read of connectors: their configurations, what they do, and the topics that they write to.
+
+use super::{ConnectorInfo, ConnectorKind, ConnectorStateInfo, Herder, RequestError, StateInfo};
+use crate::{
+    storage::{
+        config::{ConnectorConfigState, RawConfig},
+        status::{Status, StatusKey, active_topic_tombstone},
+    },
+    worker::ConnectorTaskId,
+};
+
+impl Herder {
+    pub(super) fn connector_infos(&self) -> Vec<ConnectorInfo> {
+        let Some(stores) = &self.stores else { return Vec::new() };
+        let configs = stores.configs.state();
+        configs
+            .connectors()
+            .map(|(name, connector)| self.info(name, connector))
+            .collect()
+    }
+
+    pub(super) fn connector_info(&self, name: &str) -> Result<ConnectorInfo, RequestError> {
+        let stores = self.stores.as_ref().ok_or(RequestError::ShuttingDown)?;
+        match stores.configs.state().connector(name) {
+            Some(connector) => Ok(self.info(name, connector)),
+            None => Err(RequestError::connector_not_found(name)),
+        }
+    }
+
+    fn info(&self, name: &str, connector: &ConnectorConfigState) -> ConnectorInfo {
+        let tasks = (0..).zip(connector.task_configs());
+        ConnectorInfo {
+            tasks: tasks.map(|(number, _)| ConnectorTaskId::new(name, number)).collect(),
+            ..self.info_of(name, connector.config().unwrap_or(&RawConfig::new()))
+        }
+    }
+
+    /// A connector of this configuration that has no tasks.
+    pub(super) fn info_of(&self, name: &str, config: &RawConfig) -> ConnectorInfo {
+        ConnectorInfo {
+            name: name.to_owned(),
+            config: config.clone(),
+            tasks: Vec::new(),
+            kind: self.kind(config),
+        }
+    }
+
+    fn kind(&self, config: &RawConfig) -> ConnectorKind {
+        let class = config.get("connector.class").and_then(Option::as_deref);
+        class.map_or(ConnectorKind::Unknown, |class| self.plugins.kind(class))
+    }
+
+    pub(super) fn task_configs(&self, name: &str) -> Result<Vec<(ConnectorTaskId, RawConfig)>, RequestError> {
+        let stores = self.stores.as_ref().ok_or(RequestError::ShuttingDown)?;
+        let configs = stores.configs.state();
+        let connector = configs
+            .connector(name)
+            .ok_or_else(|| RequestError::connector_not_found(name))?;
+        let tasks = (0..).zip(connector.task_configs());
+        Ok(tasks
+            .map(|(number, config)| (ConnectorTaskId::new(name, number), config.clone()))
+            .collect())
+    }
+
+    /// Whether the connector has this task.
+    pub(super) fn is_task(&self, id: &ConnectorTaskId) -> bool {
+        let tasks = self.task_configs(&id.connector).map_or(0, |tasks| tasks.len());
+        usize::try_from(id.task).is_ok_and(|number| number < tasks)
+    }
+
+    pub(super) fn status_infos(&self) -> Vec<ConnectorStateInfo> {
+        let names = self.connector_infos().into_iter().map(|info| info.name);
+        names.filter_map(|name| self.status_info(&name).ok()).collect()
+    }
+
+    /// As the status topic has it, and will have it once what is on its way there is written.
+    pub(super) fn status_info(&self, name: &str) -> Result<ConnectorStateInfo, RequestError> {
+        let connector = self
+            .known_status(&StatusKey::Connector(name.to_owned()))
+            .ok_or_else(|| RequestError::no_status(name))?;
+        let tasks = self.tasks_with_status(name).into_iter().filter_map(|number| {
+            let status = self.known_status(&StatusKey::Task(ConnectorTaskId::new(name, number)))?;
+            Some((number, state_info(status)))
+        });
+        Ok(ConnectorStateInfo {
+            name: name.to_owned(),
+            connector: state_info(connector),
+            tasks: tasks.collect(),
+            kind: self
+                .connector_info(name)
+                .map_or(ConnectorKind::Unknown, |info| info.kind),
+        })
+    }
+
+    pub(super) fn task_status_info(&self, id: &ConnectorTaskId) -> Result<StateInfo, RequestError> {
+        let status = self.known_status(&StatusKey::Task(id.clone()));
+        status.map(state_info).ok_or_else(|| RequestError::no_task_status(id))
+    }
+
+    fn known_status(&self, key: &StatusKey) -> Option<Status> {
+        match self.status_writes.waiting(&key.tombstone().key) {
+            Some(waiting) => serde_json::from_slice(waiting?).ok(),
+            None => self.stores.as_ref()?.statuses.state().get(key).cloned(),
+        }
+    }
+
+    fn tasks_with_status(&self, name: &str) -> Vec<i32> {
+        let Some(stores) = &self.stores else { return Vec::new() };
+        let own = self.tasks.keys().filter(|id| &*id.connector == name).map(|id| id.task);
+        let mut numbers: Vec<i32> = own.collect();
+        numbers.extend(stores.statuses.state().tasks(name).map(|(number, _)| number));
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+
+    pub(super) fn active_topics(&self, name: &str) -> Result<Vec<String>, RequestError> {
+        if !self.settings.topic_tracking {
+            return Err(RequestError::topic_tracking_disabled());
+        }
+        let stores = self.stores.as_ref().ok_or(RequestError::ShuttingDown)?;
+        Ok(stores.statuses.state().topics(name).map(str::to_owned).collect())
+    }
+
+    pub(super) fn reset_active_topics(&mut self, name: &str) -> Result<(), RequestError> {
+        if !self.settings.topic_tracking {
+            return Err(RequestError::topic_tracking_disabled());
+        }
+        if !self.settings.topic_tracking_reset {
+            return Err(RequestError::topic_reset_disabled());
+        }
+        for topic in self.active_topics(name)? {
+            self.status_writes.push(active_topic_tombstone(&topic, name));
+        }
+        Ok(())
+    }
+}
+
+fn state_info(status: Status) -> StateInfo {
+    let Status {
+        state,
+        trace,
+        worker_id,
+        version,
+        ..
+    } = status;
+    StateInfo {
+        state,
+        worker_id,
+        version,
+        trace: trace.filter(|trace| !trace.is_empty()),
+    }
+}
