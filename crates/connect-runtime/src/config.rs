@@ -395,6 +395,16 @@ pub static CONFIG_DEF: ConfigDef = ConfigDef::new(&[
     DISTRIBUTED_KEYS,
 ]);
 
+/// The table of a standalone worker.
+pub static STANDALONE_CONFIG_DEF: ConfigDef = ConfigDef::new(&[
+    WORKER_KEYS,
+    security::SSL,
+    REST_KEYS,
+    &[key("offset.storage.file.filename", Type::String)
+        .importance(Importance::High)
+        .doc("The file with the source offsets.")],
+]);
+
 /// The part of the table that the REST server reads (`RestServerConfig`), but for TLS.
 pub static REST_CONFIG_DEF: ConfigDef = ConfigDef::new(&[REST_KEYS]);
 
@@ -521,28 +531,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sound() {
+    fn the_tables_are_sound() {
         assert_eq!(CONFIG_DEF.faults(), Vec::<String>::new());
+        assert_eq!(STANDALONE_CONFIG_DEF.faults(), Vec::<String>::new());
     }
 
     #[test]
-    fn the_table_is_that_of_kafka_4_3_1() {
-        let recorded: Vec<serde_json::Value> =
-            serde_json::from_str(include_str!("../testdata/config-distributed-worker.json")).expect("valid JSON");
-        let ours: Vec<serde_json::Value> = CONFIG_DEF
-            .keys()
-            .enumerate()
-            .map(|(index, key)| as_recorded(index, key))
-            .collect();
-        for (ours, recorded) in ours.iter().zip(&recorded) {
-            let mut recorded = recorded.clone();
-            recorded
-                .as_object_mut()
-                .expect("a key is an object")
-                .remove("has_recommender");
-            assert_eq!(*ours, recorded);
+    fn the_tables_are_those_of_kafka_4_3_1() {
+        for (table, recorded) in [
+            (CONFIG_DEF, include_str!("../testdata/config-distributed-worker.json")),
+            (
+                STANDALONE_CONFIG_DEF,
+                include_str!("../testdata/config-standalone-worker.json"),
+            ),
+        ] {
+            let recorded: Vec<serde_json::Value> = serde_json::from_str(recorded).expect("valid JSON");
+            assert_eq!(table.keys().count(), recorded.len());
+            for ((index, ours), mut recorded) in table.keys().enumerate().zip(recorded) {
+                recorded.as_object_mut().expect("an object").remove("has_recommender");
+                assert_eq!(as_recorded(index, ours), recorded);
+            }
         }
-        assert_eq!(ours.len(), recorded.len());
     }
 
     fn as_recorded(index: usize, key: &ConfigKey) -> serde_json::Value {

@@ -10,7 +10,7 @@ pub mod config;
 pub mod herder;
 pub mod metrics;
 pub mod plugins;
-mod settings;
+pub mod settings;
 pub mod storage;
 mod trouble;
 pub mod worker;

@@ -1,4 +1,6 @@
-use std::time::Duration;
+//! What the herder takes from the configuration of its worker.
+
+use std::{path::PathBuf, time::Duration};
 
 use config_def::{ConfigErrors, Props, Values, with_prefix_stripped};
 
@@ -10,8 +12,6 @@ use crate::{
 /// What the herder takes from the worker's configuration; the clients read the rest themselves.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
-    /// `group.id`.
-    pub group_id: String,
     /// `offset.flush.interval.ms`.
     pub offset_flush_interval: Duration,
     /// `offset.flush.timeout.ms`.
@@ -22,43 +22,64 @@ pub struct WorkerSettings {
     pub topic_tracking: bool,
     /// `topic.tracking.allow.reset`.
     pub topic_tracking_reset: bool,
-    /// `config.storage.*`.
-    pub config_topic: InternalTopic,
-    /// `offset.storage.*`.
-    pub offset_topic: InternalTopic,
-    /// `status.storage.*`.
-    pub status_topic: InternalTopic,
+    /// Where it keeps what it has to remember.
+    pub storage: Storage,
     /// All of it, variables resolved: the base of every client.
     pub props: Props,
 }
 
+/// Where a worker keeps configurations, statuses and source offsets.
+#[derive(Clone, Debug)]
+pub enum Storage {
+    /// In topics that the group shares.
+    Topics {
+        /// `config.storage.*`.
+        configs: InternalTopic,
+        /// `offset.storage.*`.
+        offsets: InternalTopic,
+        /// `status.storage.*`.
+        statuses: InternalTopic,
+    },
+    /// A standalone worker's memory, and for offsets the file `offset.storage.file.filename`.
+    Local {
+        /// That file.
+        offsets: PathBuf,
+    },
+}
+
 impl WorkerSettings {
-    /// Reads the worker's properties; every problem at once.
+    /// Reads a distributed worker's properties; every problem at once.
     pub fn parse(props: &Props) -> Result<Self, ConfigErrors> {
         config::validate(props)?;
         let values = config::CONFIG_DEF.parse(props)?;
-        Ok(Self {
-            group_id: values.string("group.id").to_owned(),
+        let partitions = |kind: TopicKind| values.int(&format!("{}partitions", kind.prefix()));
+        let storage = Storage::Topics {
+            configs: internal_topic(TopicKind::Config, 1, &values, props),
+            offsets: internal_topic(TopicKind::Offset, partitions(TopicKind::Offset), &values, props),
+            statuses: internal_topic(TopicKind::Status, partitions(TopicKind::Status), &values, props),
+        };
+        Ok(Self::new(&values, storage, props))
+    }
+
+    /// Reads a standalone worker's properties; every problem at once.
+    pub fn parse_standalone(props: &Props) -> Result<Self, ConfigErrors> {
+        let values = config::STANDALONE_CONFIG_DEF.parse(props)?;
+        let storage = Storage::Local {
+            offsets: values.string("offset.storage.file.filename").into(),
+        };
+        Ok(Self::new(&values, storage, props))
+    }
+
+    fn new(values: &Values, storage: Storage, props: &Props) -> Self {
+        Self {
             offset_flush_interval: values.millis("offset.flush.interval.ms"),
             offset_flush_timeout: values.millis("offset.flush.timeout.ms"),
             task_shutdown_graceful_timeout: values.millis("task.shutdown.graceful.timeout.ms"),
             topic_tracking: values.boolean("topic.tracking.enable"),
             topic_tracking_reset: values.boolean("topic.tracking.allow.reset"),
-            config_topic: internal_topic(TopicKind::Config, 1, &values, props),
-            offset_topic: internal_topic(
-                TopicKind::Offset,
-                values.int("offset.storage.partitions"),
-                &values,
-                props,
-            ),
-            status_topic: internal_topic(
-                TopicKind::Status,
-                values.int("status.storage.partitions"),
-                &values,
-                props,
-            ),
+            storage,
             props: props.clone(),
-        })
+        }
     }
 }
 
@@ -110,16 +131,25 @@ mod tests {
             .collect()
     }
 
+    fn topics(settings: &WorkerSettings) -> [&InternalTopic; 3] {
+        match &settings.storage {
+            Storage::Topics {
+                configs,
+                offsets,
+                statuses,
+            } => [configs, offsets, statuses],
+            Storage::Local { .. } => panic!("a distributed worker has topics"),
+        }
+    }
+
     #[test]
     fn defaults_are_kafkas() {
         let settings = WorkerSettings::parse(&props(&[])).unwrap();
         assert_eq!(settings.offset_flush_interval, Duration::from_secs(60));
         assert_eq!(settings.offset_flush_timeout, Duration::from_secs(5));
         assert_eq!(settings.task_shutdown_graceful_timeout, Duration::from_secs(5));
-        let shape = |topic: &InternalTopic| (topic.partitions, topic.replication_factor, topic.configs.len());
-        assert_eq!(shape(&settings.config_topic), (1, 3, 0));
-        assert_eq!(shape(&settings.offset_topic), (25, 3, 0));
-        assert_eq!(shape(&settings.status_topic), (5, 3, 0));
+        let shapes = topics(&settings).map(|topic| (topic.partitions, topic.replication_factor, topic.configs.len()));
+        assert_eq!(shapes, [(1, 3, 0), (25, 3, 0), (5, 3, 0)]);
     }
 
     #[test]
@@ -132,18 +162,23 @@ mod tests {
             ("offset.storage.cleanup.policy", "delete"),
         ]));
         let settings = settings.unwrap();
-        assert_eq!(settings.config_topic.partitions, 1);
+        let [configs, offsets, _] = topics(&settings);
+        assert_eq!(configs.partitions, 1);
+        assert_eq!((offsets.partitions, offsets.replication_factor), (-1, 1));
         assert_eq!(
-            (
-                settings.offset_topic.partitions,
-                settings.offset_topic.replication_factor
-            ),
-            (-1, 1)
-        );
-        assert_eq!(
-            settings.offset_topic.configs,
+            offsets.configs,
             [("segment.bytes".to_owned(), "1000".to_owned())].into()
         );
+    }
+
+    #[test]
+    fn a_standalone_worker_has_a_file() {
+        let mut props = props(&[("offset.storage.file.filename", "/var/lib/connect.offsets")]);
+        let settings = WorkerSettings::parse_standalone(&props).unwrap();
+        assert!(matches!(settings.storage, Storage::Local { offsets } if offsets.ends_with("connect.offsets")));
+        props.remove("offset.storage.file.filename");
+        let errors = WorkerSettings::parse_standalone(&props).unwrap_err().0;
+        assert_eq!(errors[0].name, "offset.storage.file.filename");
     }
 
     #[test]

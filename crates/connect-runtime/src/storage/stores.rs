@@ -16,7 +16,11 @@ use super::{
     Error, InternalTopic, KafkaBasedLog, LogLoop, LogState, config::ConfigState, local_log::OffsetFile,
     offset::OffsetState, status::StatusState,
 };
-use crate::{clients, clock::Clock, settings::WorkerSettings};
+use crate::{
+    clients,
+    clock::Clock,
+    settings::{Storage, WorkerSettings},
+};
 
 /// The logs of the internal topics. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -39,15 +43,22 @@ impl fmt::Debug for StoreLoops {
 }
 
 impl Stores {
-    /// Creates or checks the topics, one after the other in Kafka's order. Nothing is read before the loops run.
+    /// Creates or checks the topics, one after the other in Kafka's order, or reads a standalone worker's file.
+    /// Topics are not read before the loops run.
     pub async fn open(settings: &WorkerSettings, dialer: &Dialer, clock: &Clock) -> Result<(Self, StoreLoops), Error> {
-        let (offset_topic, status_topic) = (&settings.offset_topic, &settings.status_topic);
+        let (config_topic, offset_topic, status_topic) = match &settings.storage {
+            Storage::Local { offsets } => return Self::local(offsets),
+            Storage::Topics {
+                configs,
+                offsets,
+                statuses,
+            } => (configs, offsets, statuses),
+        };
         let props = |store| clients::store(&settings.props, store);
         let (offsets, offset_loop) =
             open(offset_topic, props("offsets"), dialer, clock, OffsetState::default()).await?;
         let (statuses, status_loop) =
             open(status_topic, props("statuses"), dialer, clock, StatusState::default()).await?;
-        let config_topic = &settings.config_topic;
         let (configs, config_loop) =
             open(config_topic, props("configs"), dialer, clock, ConfigState::default()).await?;
         let stores = Self {
@@ -63,8 +74,7 @@ impl Stores {
         Ok((stores, loops))
     }
 
-    /// The stores of a standalone worker: in memory, offsets in the file too.
-    pub fn local(offset_file: &Path) -> Result<(Self, StoreLoops), Error> {
+    fn local(offset_file: &Path) -> Result<(Self, StoreLoops), Error> {
         let file = OffsetFile::open(offset_file.to_owned())?;
         let (offsets, offset_log) = KafkaBasedLog::local("offsets", Some(file), OffsetState::default());
         let (statuses, status_log) = KafkaBasedLog::local("statuses", None, StatusState::default());
