@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::{ApiKey, RequestHeader, RequestKind, ResponseHeader, ResponseKind};
 use kafka_protocol::protocol::{Decodable, Encodable};
+use kafka_wire::shape::{self, Shape};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -118,7 +119,10 @@ async fn answer(mut frame: Bytes, context: &Context) -> io::Result<Answer> {
         }
         return Err(invalid(format!("{api_key:?} version {version} is not served")));
     }
-    let header = RequestHeader::decode(&mut frame, api_key.request_header_version(version)).map_err(invalid)?;
+    let header_version = api_key.request_header_version(version);
+    shape::check(Shape::RequestHeader, header_version, &frame).map_err(invalid)?;
+    let header = RequestHeader::decode(&mut frame, header_version).map_err(invalid)?;
+    shape::check(Shape::Request(code), version, &frame).map_err(invalid)?;
     let request = RequestKind::decode(api_key, &mut frame, version).map_err(invalid)?;
     let client_id = header.client_id.as_ref().map_or("", |id| id.as_str());
 

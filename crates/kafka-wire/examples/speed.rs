@@ -7,6 +7,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use kafka_wire::shape::{self, Shape};
 use kafka_wire::{BatchBuilder, Compression, OutgoingBatch, RecordBatch, merge, split};
 
 const MIB: usize = 1 << 20;
@@ -58,6 +59,13 @@ fn main() {
         );
     }
 
+    let answer = fetch_response(50, MIB / 50);
+    report("check the shape of a 1 MiB fetch, 50 partitions", 1000, "fetch", || {
+        for _ in 0..1000 {
+            shape::check(Shape::Response(1), 12, black_box(&answer)).expect("ours");
+        }
+    });
+
     for codec in [Compression::None, Compression::Lz4] {
         let tiny: Vec<OutgoingBatch> = (0..1000).map(|_| batch(codec, 4, 120)).collect();
         report(
@@ -89,6 +97,24 @@ fn report<T>(name: &str, units: usize, unit: &str, mut work: impl FnMut() -> T) 
         best = best.min(start.elapsed());
     }
     println!("{name:48} {:>12.1} ns/{unit}", best.as_nanos() as f64 / units as f64);
+}
+
+/// The body of an answer in version 12.
+fn fetch_response(partitions: u8, records: usize) -> Vec<u8> {
+    let mut body = vec![0; 10];
+    body.extend([2, 6]);
+    body.extend(b"topic");
+    body.push(partitions + 1);
+    for _ in 0..partitions {
+        body.extend([0; 30]); // index, error, offsets
+        body.push(0);
+        body.extend([0; 4]);
+        let length = records as u32 + 1;
+        body.extend([length as u8 | 0x80, (length >> 7) as u8 | 0x80, (length >> 14) as u8]);
+        body.resize(body.len() + records + 1, 0);
+    }
+    body.extend([0, 0]);
+    body
 }
 
 /// Records whose values compress about three to one, like JSON.

@@ -50,4 +50,10 @@ pub enum Error {
         /// The caller's limit.
         cap_bytes: usize,
     },
+    /// A message would take far more memory as values than it has bytes.
+    #[error("{what} has too many values for the size of its message")]
+    TooManyValues {
+        /// Which field.
+        what: &'static str,
+    },
 }

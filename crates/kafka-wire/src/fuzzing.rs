@@ -5,6 +5,7 @@
 use bytes::Bytes;
 
 use crate::outgoing::Filled;
+use crate::shape::{self, Shape};
 use crate::{BatchBuilder, BatchIter, Compression, Entry, Error, OutgoingBatch, RecordBatch, Records, merge, split};
 
 /// Small, so that a test can hold an allocation against it.
@@ -74,6 +75,23 @@ pub fn deflate(codec: Compression, data: &[u8]) {
         .decompress(&compressed, data.len())
         .expect("what we compress inflates");
     assert_eq!(plain, data);
+}
+
+/// Any bytes as a message; the first three say which, in which version.
+pub fn message(data: &[u8]) {
+    let [key, version, side, body @ ..] = data else { return };
+    let shape = match side % 5 {
+        0 => Shape::Request(i16::from(*key)),
+        1 => Shape::Response(i16::from(*key)),
+        2 => Shape::RequestHeader,
+        3 => Shape::ConsumerProtocolSubscription,
+        _ => Shape::ConsumerProtocolAssignment,
+    };
+    if let Ok(taken) = shape::check(shape, i16::from(*version), body) {
+        assert!(taken <= body.len());
+        // A byte less, and it is cut off; unless it takes none.
+        assert!(taken == 0 || shape::check(shape, i16::from(*version), &body[..taken - 1]).is_err());
+    }
 }
 
 /// Reads all records and writes them anew.

@@ -1,7 +1,8 @@
-//! Kafka's record bytes as values: batches, records, headers, codecs, checksums and error codes.
+//! Kafka's record bytes as values: batches, records, headers, codecs, checksums, error codes and the shapes of messages.
 //!
-//! No I/O and no runtime: bytes go in, values come out. It does not know requests, topics' configuration or offsets that
-//! anybody committed. Nothing here panics, sizes an allocation or loops on the word of a peer.
+//! No I/O and no runtime: bytes go in, values come out. Of requests it knows the [`shape`] and nothing else; it does not
+//! know topics' configuration or offsets that anybody committed. Nothing here panics, sizes an allocation or loops on the
+//! word of a peer.
 //!
 //! Start at [`RecordBatch`], what a fetch response holds, and [`OutgoingBatch`], what a produce request takes. Between the
 //! two lies either [`RecordBatch::pass_through`], which touches 61 bytes, or [`RecordBatch::records`] and a
@@ -23,6 +24,7 @@ mod outgoing;
 mod reader;
 mod record;
 mod record_batch;
+pub mod shape;
 mod split;
 mod topic_partition;
 mod varint;

@@ -40,6 +40,10 @@ impl<'a> Reader<'a> {
         self.array::<1>(what).map(|[byte]| byte)
     }
 
+    pub(crate) fn i16(&mut self, what: &'static str) -> Result<i16, Error> {
+        self.array(what).map(i16::from_be_bytes)
+    }
+
     pub(crate) fn i32(&mut self, what: &'static str) -> Result<i32, Error> {
         self.array(what).map(i32::from_be_bytes)
     }
@@ -54,6 +58,12 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn i64(&mut self, what: &'static str) -> Result<i64, Error> {
         self.array(what).map(i64::from_be_bytes)
+    }
+
+    /// An unsigned varint of at most five bytes.
+    #[inline]
+    pub(crate) fn unsigned_varint(&mut self, what: &'static str) -> Result<u32, Error> {
+        self.unsigned::<5>(what).map(|raw| raw as u32) // As in Java, bits beyond the 32nd fall away.
     }
 
     /// A zigzag varint of at most five bytes.

@@ -25,6 +25,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Decodable, Request, VersionRange};
+use kafka_wire::shape::{self, Shape};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -176,11 +177,14 @@ impl Connection {
 
     /// Decodes the body of a response; what is in it may borrow from the frame.
     pub fn decode<T: Decodable>(&self, api: ApiKey, version: i16, mut body: Bytes) -> Result<T, Error> {
-        T::decode(&mut body, version).map_err(|error| Error::Malformed {
+        let malformed = |reason: String| Error::Malformed {
             broker: self.inner.shared.broker.clone(),
             api,
-            reason: error.to_string().into(),
-        })
+            reason: reason.into(),
+        };
+        // The generated decoder reserves memory by the counts that it reads.
+        shape::check(Shape::Response(api as i16), version, &body).map_err(|error| malformed(error.to_string()))?;
+        T::decode(&mut body, version).map_err(|error| malformed(error.to_string()))
     }
 
     /// Queues a frame for the writer. Never blocks; frames go out in the order of these calls.

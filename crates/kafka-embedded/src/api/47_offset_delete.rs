@@ -6,6 +6,7 @@ use kafka_protocol::error::ResponseError as E;
 use kafka_protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
 use kafka_protocol::messages::{ConsumerProtocolSubscription, OffsetDeleteRequest, OffsetDeleteResponse};
 use kafka_protocol::protocol::Decodable;
+use kafka_wire::shape::{self, Shape};
 
 use super::Call;
 use crate::group::{Group, GroupState};
@@ -69,7 +70,9 @@ fn subscribed_topics(group: &Group) -> BTreeSet<String> {
         let mut metadata = member.metadata(protocol);
         // The version leads; the fields that every version has come first.
         let version = bytes::Buf::try_get_i16(&mut metadata).ok()?;
-        ConsumerProtocolSubscription::decode(&mut metadata, version.clamp(0, 3)).ok()
+        let version = version.clamp(0, 3);
+        shape::check(Shape::ConsumerProtocolSubscription, version, &metadata).ok()?;
+        ConsumerProtocolSubscription::decode(&mut metadata, version).ok()
     });
     subscriptions
         .flat_map(|subscription| subscription.topics)
