@@ -7,19 +7,17 @@ use crate::work::Work;
 
 /// Gives connectors, then tasks, to the members in turn. All are taken in their order.
 pub fn assign<'a>(members: impl IntoIterator<Item = &'a Arc<str>>, configured: &Work) -> ByMember<Work> {
-    let mut shares: ByMember<Work> = members.into_iter().map(|id| (id.clone(), Work::new())).collect();
-    let order: Vec<Arc<str>> = shares.keys().cloned().collect();
-    let mut turns = order.iter().cycle();
-    let mut next = |shares: &mut ByMember<Work>, give: &dyn Fn(&mut Work)| {
-        if let Some(share) = turns.next().and_then(|id| shares.get_mut(id)) {
-            give(share);
-        }
-    };
-    for connector in &configured.connectors {
-        next(&mut shares, &|share| drop(share.connectors.insert(connector.clone())));
+    let mut shares: Vec<(Arc<str>, Work)> = members.into_iter().map(|id| (id.clone(), Work::new())).collect();
+    shares.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let count = shares.len();
+    if count == 0 {
+        return ByMember::new();
     }
-    for task in &configured.tasks {
-        next(&mut shares, &|share| drop(share.tasks.insert(task.clone())));
+    for (turn, connector) in configured.connectors.iter().enumerate() {
+        shares[turn % count].1.connectors.insert(connector.clone());
     }
-    shares
+    for (turn, task) in (configured.connectors.len()..).zip(&configured.tasks) {
+        shares[turn % count].1.tasks.insert(task.clone());
+    }
+    shares.into_iter().collect()
 }

@@ -130,9 +130,9 @@ fn work(reader: &mut Reader) -> Result<Work, Malformed> {
             .ok_or_else(|| reader.wrong("an array of tasks is null"))?;
         for _ in 0..count {
             match reader.i32()? {
-                CONNECTOR_ITSELF => drop(work.connectors.insert(connector.clone())),
-                task => drop(work.tasks.insert(TaskId::new(connector.clone(), task))),
-            }
+                CONNECTOR_ITSELF => work.connectors.insert(connector.clone()),
+                task => work.tasks.insert(TaskId::new(connector.clone(), task)),
+            };
         }
     }
     Ok(work)
