@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::{BoxFuture, ConnectError, Props, SourceTask};
+use crate::{BoxFuture, ConnectError, JsonMap, Props, SourceTask};
 
 /// How a connector reaches the worker that runs it. Calls return at once: they enqueue an event.
 pub trait ConnectorContext: Send + Sync {
@@ -23,6 +23,13 @@ pub trait SourceConnector: Send {
     fn new_task(&self) -> Box<dyn SourceTask>;
     /// The Java class name of the tasks, for their configuration (`task.class`).
     fn task_class(&self) -> &'static str;
+    /// Someone wants other offsets stored, or forgotten (`None`), while the connector is stopped; `config` is the
+    /// connector's, its variables resolved. An error says what is wrong with them. Answers whether the connector has done
+    /// all that there is to do: `false` says that it cannot know, being the default (Java's `alterOffsets`).
+    fn alter_offsets(&self, config: &Props, offsets: &[(JsonMap, Option<JsonMap>)]) -> Result<bool, ConnectError> {
+        let _ = (config, offsets);
+        Ok(false)
+    }
     /// Ends the background jobs; does nothing when none run. The connector may be started again afterwards.
     fn stop(&mut self) -> BoxFuture<'_, ()>;
 }

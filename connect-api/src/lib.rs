@@ -14,5 +14,5 @@ pub use config_def::Props;
 pub use connector::{ConnectorContext, SourceConnector};
 pub use error::ConnectError;
 pub use futures_util::future::BoxFuture;
-pub use offset::{OffsetStorageReader, SourceOffset, SourcePartition, SourceValue};
+pub use offset::{JsonMap, OffsetStorageReader, SourceOffset, SourcePartition, SourceValue};
 pub use task::{BatchOutcome, Refusal, SourceBatch, SourceTask, TaskContext};

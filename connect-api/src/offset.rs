@@ -22,6 +22,9 @@ pub struct SourcePartition(pub Vec<(&'static str, SourceValue)>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceOffset(pub i64);
 
+/// A JSON object: a source partition, or a source offset, as users see and change it.
+pub type JsonMap = serde_json::Map<String, serde_json::Value>;
+
 /// What a task may ask about stored offsets, when it starts (Java's `OffsetStorageReader`).
 pub trait OffsetStorageReader: Send + Sync {
     /// The offset stored for each of `partitions`, in their order. Missing, null, without the field `offset`, or

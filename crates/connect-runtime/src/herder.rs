@@ -8,6 +8,7 @@ mod assignment;
 mod children;
 mod config_writes;
 mod handle;
+mod offsets;
 mod other_workers;
 mod plan;
 mod queries;
@@ -175,6 +176,8 @@ enum Job {
     ReadToEnd(Result<(), storage::Error>),
     ConfigWritten(Result<(), Arc<storage::Error>>),
     StatusesWritten(Result<(), storage::Error>),
+    /// Someone who asked has the answer.
+    Answered,
 }
 
 enum Event {
@@ -338,6 +341,7 @@ impl Herder {
                 self.reconcile();
             }
             Job::StatusesWritten(result) => self.status_writes.finished(result),
+            Job::Answered => {}
         }
         Ok(())
     }

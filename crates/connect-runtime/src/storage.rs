@@ -1,6 +1,7 @@
 //! The three internal topics: what is in them byte for byte, and how they are read and written.
 
 pub mod config;
+pub(crate) mod connector_offsets;
 mod error;
 mod json;
 mod kafka_based_log;

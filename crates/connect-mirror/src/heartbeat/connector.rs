@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use connect_api::{BoxFuture, ConnectError, ConnectorContext, Props, SourceConnector, SourceTask};
+use connect_api::{BoxFuture, ConnectError, ConnectorContext, JsonMap, Props, SourceConnector, SourceTask};
 use kafka_client::Admin;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{config::MirrorHeartbeatConfig, task::MirrorHeartbeatTask};
 use crate::{
+    alter_offsets::{self, OffsetsOf},
     background::Background, environment::MirrorEnvironment, internal_topic::InternalTopic, scheduler::Schedule,
 };
 
@@ -77,6 +78,10 @@ impl SourceConnector for MirrorHeartbeatConnector {
 
     fn task_class(&self) -> &'static str {
         HEARTBEAT_TASK_CLASS
+    }
+
+    fn alter_offsets(&self, _config: &Props, offsets: &[(JsonMap, Option<JsonMap>)]) -> Result<bool, ConnectError> {
+        alter_offsets::check_all(OffsetsOf::Heartbeat, offsets)
     }
 
     fn stop(&mut self) -> BoxFuture<'_, ()> {

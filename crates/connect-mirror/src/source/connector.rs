@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use connect_api::{BoxFuture, ConnectError, ConnectorContext, Props, SourceConnector, SourceTask};
+use connect_api::{BoxFuture, ConnectError, ConnectorContext, JsonMap, Props, SourceConnector, SourceTask};
 use kafka_client::{Admin, config::ClientKind};
 use tokio::sync::watch;
 
@@ -14,6 +14,7 @@ use super::{
     task::MirrorSourceTask,
 };
 use crate::{
+    alter_offsets::{self, OffsetsOf},
     background::Background, client_props::Side, environment::MirrorEnvironment, internal_topic::InternalTopic,
 };
 
@@ -130,6 +131,10 @@ impl SourceConnector for MirrorSourceConnector {
 
     fn task_class(&self) -> &'static str {
         SOURCE_TASK_CLASS
+    }
+
+    fn alter_offsets(&self, _config: &Props, offsets: &[(JsonMap, Option<JsonMap>)]) -> Result<bool, ConnectError> {
+        alter_offsets::check_all(OffsetsOf::Source, offsets)
     }
 
     fn stop(&mut self) -> BoxFuture<'_, ()> {

@@ -1,14 +1,11 @@
 //! What the herder answers. Names and members are Kafka's REST entities; how they look as JSON is REST's affair.
 
-use serde_json::{Map, Value};
+pub use connect_api::JsonMap;
 
 use crate::{
     storage::config::RawConfig,
     worker::{ConnectorTaskId, State},
 };
-
-/// A JSON object: a source partition or a source offset as users see it.
-pub type JsonMap = Map<String, Value>;
 
 /// Which way a connector's records go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     answers::{ConnectorInfo, ConnectorOffset, ConnectorStateInfo, JsonMap, Put, RestartAnswer, StateInfo},
+    offsets::Modification,
     other_workers::InternalRequest,
     request::{Reply, Request},
     request_error::RequestError,
@@ -212,14 +213,22 @@ impl HerderHandle {
         if offsets.is_empty() {
             return Err(RequestError::no_offsets_given());
         }
-        let (name, offsets) = (name.to_owned(), Some(offsets));
-        self.ask(|reply| Request::ModifyOffsets { name, offsets, reply }).await
+        self.modify_offsets(name, Modification::Alter(offsets)).await
     }
 
     /// Forgets all offsets of a stopped connector. Answers Kafka's message.
     pub async fn reset_offsets(&self, name: &str) -> Result<String, RequestError> {
-        let (name, offsets) = (name.to_owned(), None);
-        self.ask(|reply| Request::ModifyOffsets { name, offsets, reply }).await
+        self.modify_offsets(name, Modification::Reset).await
+    }
+
+    async fn modify_offsets(&self, name: &str, modification: Modification) -> Result<String, RequestError> {
+        let name = name.to_owned();
+        self.ask(|reply| Request::ModifyOffsets {
+            name,
+            modification,
+            reply,
+        })
+        .await
     }
 
     /// The topics that a connector has written to. Nobody knows an unknown connector's.

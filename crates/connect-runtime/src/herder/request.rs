@@ -3,7 +3,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::{
-    answers::{ConnectorInfo, ConnectorOffset, ConnectorStateInfo, JsonMap, Put, RestartAnswer, StateInfo},
+    answers::{ConnectorInfo, ConnectorOffset, ConnectorStateInfo, Put, RestartAnswer, StateInfo},
+    offsets::Modification,
     other_workers::InternalRequest,
     request_error::RequestError,
 };
@@ -69,8 +70,7 @@ pub(super) enum Request {
     },
     ModifyOffsets {
         name: String,
-        /// `None`: all are forgotten.
-        offsets: Option<Vec<(JsonMap, Option<JsonMap>)>>,
+        modification: Modification,
         reply: Reply<String>,
     },
     ActiveTopics {

@@ -69,8 +69,12 @@ impl Herder {
                 reply,
             } => self.on_restart_connector(name, include_tasks, only_failed, reply),
             Request::RestartTask { id, reply } => self.on_restart_task(&id, reply),
-            Request::Offsets { reply, .. } => answer(reply, Err(RequestError::not_there_yet())),
-            Request::ModifyOffsets { reply, .. } => answer(reply, Err(RequestError::not_there_yet())),
+            Request::Offsets { name, reply } => self.on_offsets(name, reply),
+            Request::ModifyOffsets {
+                name,
+                modification,
+                reply,
+            } => self.on_modify_offsets(name, modification, reply),
             Request::PutTaskConfigs { reply, .. } => answer(reply, Err(RequestError::not_there_yet())),
             Request::FenceZombies { reply, .. } => answer(reply, Err(RequestError::not_there_yet())),
         }

@@ -177,7 +177,7 @@ impl Herder {
     }
 }
 
-fn class(props: &Props) -> Result<&str, ConnectError> {
+pub(super) fn class(props: &Props) -> Result<&str, ConnectError> {
     let class = props
         .get("connector.class")
         .map(|class| class.trim())

@@ -65,6 +65,11 @@ impl OffsetStorageReader for OffsetReader {
 }
 
 impl OffsetReader {
+    /// Keys and values, as they are stored.
+    pub(super) fn into_values(self) -> impl Iterator<Item = (Bytes, Bytes)> {
+        self.values.into_iter()
+    }
+
     fn offset(&self, partition: &SourcePartition) -> Option<SourceOffset> {
         let key = partition.key_json(&self.connector);
         let value = self.values.get(key.as_bytes())?;

@@ -11,8 +11,8 @@ use std::{
 };
 
 use connect_api::{
-    BatchOutcome, BoxFuture, ConnectError, ConnectorContext, Props, SourceBatch, SourceConnector, SourceOffset,
-    SourcePartition, SourceTask, SourceValue, TaskContext,
+    BatchOutcome, BoxFuture, ConnectError, ConnectorContext, JsonMap, Props, SourceBatch, SourceConnector,
+    SourceOffset, SourcePartition, SourceTask, SourceValue, TaskContext,
 };
 use connect_runtime::{
     Clock, Herder, HerderHandle, HerderOptions, Plugins, WorkerSettings,
@@ -285,6 +285,13 @@ impl SourceConnector for Counter {
 
     fn task_class(&self) -> &'static str {
         "CounterTask"
+    }
+
+    fn alter_offsets(&self, _: &Props, offsets: &[(JsonMap, Option<JsonMap>)]) -> Result<bool, ConnectError> {
+        match offsets.iter().all(|(partition, _)| partition.contains_key("partition")) {
+            true => Ok(true),
+            false => Err(ConnectError::new("the 'partition' key is missing")),
+        }
     }
 
     fn stop(&mut self) -> BoxFuture<'_, ()> {

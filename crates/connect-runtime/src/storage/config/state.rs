@@ -104,6 +104,16 @@ impl ConnectorConfigState {
         }
     }
 
+    /// How many tasks were committed last, consistent or not.
+    pub fn task_count(&self) -> i32 {
+        self.task_count
+    }
+
+    /// Whether producers of earlier tasks have to be fenced off before exactly-once tasks start.
+    pub fn is_pending_fencing(&self) -> bool {
+        self.pending_fencing
+    }
+
     /// Counts how often task configurations were committed since this worker reads the topic.
     pub fn task_generation(&self) -> Option<u64> {
         self.task_generation

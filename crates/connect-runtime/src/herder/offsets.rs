@@ -1,0 +1,136 @@
+//! Source offsets as users see and change them.
+
+use std::{sync::Arc, time::Duration};
+
+use connect_api::ConnectError;
+use tracing::{Instrument, info};
+
+use super::{
+    Herder, Job, RequestError,
+    answers::{ConnectorOffset, JsonMap},
+    request::Reply,
+    requests::answer,
+    starting::class,
+};
+use crate::{
+    plugins::Plugins,
+    storage::{
+        self, Stores,
+        config::{RawConfig, raw},
+        connector_offsets::altered_records,
+    },
+    worker::TargetState,
+};
+
+/// What reading and writing may take together: a caller of REST waits no longer.
+const TIMEOUT: Duration = Duration::from_secs(90);
+
+/// What is to become of a stopped connector's offsets.
+pub(super) enum Modification {
+    Alter(Vec<(JsonMap, Option<JsonMap>)>),
+    Reset,
+}
+
+impl Modification {
+    /// Kafka's answer; `all` says that the connector has no offsets elsewhere.
+    fn done(&self, all: bool) -> String {
+        let word = match self {
+            Self::Alter(_) => "altered",
+            Self::Reset => "reset",
+        };
+        match all {
+            true => format!("The offsets for this connector have been {word} successfully"),
+            false => format!(
+                "The Connect framework-managed offsets for this connector have been {word} successfully. However, if this \
+                 connector manages offsets externally, they will need to be manually {word} in the system that the \
+                 connector uses."
+            ),
+        }
+    }
+}
+
+impl Herder {
+    pub(super) fn on_offsets(&mut self, name: String, reply: Reply<Vec<ConnectorOffset>>) {
+        if let Err(error) = self.configured(&name, RequestError::connector_not_found) {
+            return answer(reply, Err(error));
+        }
+        self.answer_later(reply, |stores, _| async move {
+            stores.offsets.read_to_end().await.map_err(failed)?;
+            let stored = stores.offsets.state().of_connector(&name);
+            let offsets = stored.into_iter().map(|stored| ConnectorOffset {
+                partition: stored.partition,
+                offset: stored.offset,
+            });
+            Ok(offsets.collect())
+        });
+    }
+
+    pub(super) fn on_modify_offsets(&mut self, name: String, modification: Modification, reply: Reply<String>) {
+        if let Err(error) = self.lead() {
+            return answer(reply, Err(error));
+        }
+        self.answer_later(reply, |stores, plugins| async move {
+            stores.configs.read_to_end().await.map_err(failed)?;
+            let config = stopped_config(&stores, &name)?;
+            stores.offsets.read_to_end().await.map_err(failed)?;
+            let stored = stores.offsets.state().of_connector(&name);
+            let all = stored.iter().map(|stored| (stored.partition.clone(), None));
+            let reset: Vec<_> = all.collect();
+            let offsets = match &modification {
+                Modification::Alter(offsets) => offsets,
+                Modification::Reset => &reset,
+            };
+            // Kafka says 500 to what a client got wrong.
+            let all =
+                ask_connector(&*plugins, &config, offsets).map_err(|error| RequestError::BadRequest(error.chain()))?;
+            let records = altered_records(&name, &stored, offsets).map_err(RequestError::BadRequest)?;
+            info!(
+                connector = name,
+                partitions = offsets.len(),
+                "offsets are modified by request"
+            );
+            stores.offsets.write(records).await.map_err(failed)?;
+            Ok(modification.done(all))
+        });
+    }
+
+    /// Answers from a child, which has the stores for itself and an end in sight.
+    fn answer_later<T, F>(&mut self, reply: Reply<T>, work: impl FnOnce(Stores, Arc<dyn Plugins>) -> F)
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, RequestError>> + Send + 'static,
+    {
+        let Some(stores) = self.stores.clone() else { return };
+        let work = work(stores, self.plugins.clone());
+        let answering = async move {
+            let timeout = Err(failed(storage::Error::Timeout { timeout: TIMEOUT }));
+            answer(reply, tokio::time::timeout(TIMEOUT, work).await.unwrap_or(timeout));
+            Job::Answered
+        };
+        self.jobs.spawn(answering.in_current_span());
+    }
+}
+
+/// Only the offsets of a connector without tasks may be touched.
+fn stopped_config(stores: &Stores, name: &str) -> Result<RawConfig, RequestError> {
+    let configs = stores.configs.state();
+    let connector = configs.connector(name);
+    let connector = connector.ok_or_else(|| RequestError::connector_not_found(name))?;
+    match connector.target_state() == TargetState::Stopped && connector.task_count() == 0 {
+        true => Ok(connector.config().cloned().unwrap_or_default()),
+        false => Err(RequestError::not_stopped(name)),
+    }
+}
+
+fn ask_connector(
+    plugins: &dyn Plugins,
+    config: &RawConfig,
+    offsets: &[(JsonMap, Option<JsonMap>)],
+) -> Result<bool, ConnectError> {
+    let config = plugins.resolve(raw::to_props(config))?;
+    plugins.connector(class(&config)?)?.alter_offsets(&config, offsets)
+}
+
+fn failed(error: storage::Error) -> RequestError {
+    RequestError::Internal(error.chain())
+}
