@@ -21,6 +21,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "connect-transforms",
         &["connect-api", "java-pattern", "kafka-wire", "config-def"],
     ),
+    // What there is to run, and whether a configuration is good for it; runs nothing.
+    (
+        "connect-plugins",
+        &["connect-api", "connect-transforms", "java-pattern", "config-def"],
+    ),
     // The workers' group: knows how work is shared out, not what it is.
     ("connect-group", &["kafka-client", "kafka-wire"]),
     // These siblings never see each other.
@@ -46,7 +51,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     // HTTP can change without touching the herder.
-    ("connect-rest", &["connect-runtime", "connect-api", "config-def"]),
+    (
+        "connect-rest",
+        &["connect-runtime", "connect-plugins", "connect-api", "config-def"],
+    ),
     (
         "connect-cli",
         &[
@@ -58,6 +66,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "connect-mirror",
             "connect-runtime",
             "connect-rest",
+            "connect-plugins",
             "connect-transforms",
         ],
     ),

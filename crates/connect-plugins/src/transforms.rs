@@ -1,0 +1,157 @@
+//! The keys of a connector's transformations and predicates (`ConnectorConfig.enrich`): for each alias its class, its
+//! version, and what the class has.
+
+use config_def::{ConfigKey, Importance, Type, Width, key, list_elements};
+use connect_transforms::plugins::TRANSFORMATION_KEYS;
+
+use crate::{
+    PluginRegistry, PluginType, RawConfig,
+    definition::{Default, Definition, Recommended, Validated, in_sorted_order, own_definitions},
+    registry::Plugin,
+    version::VersionRange,
+};
+
+/// The two lists of aliases, with the heading of their keys.
+const LISTS: [(&str, &str, PluginType); 2] = [
+    ("transforms", "Transforms", PluginType::Transformation),
+    ("predicates", "Predicates", PluginType::Predicate),
+];
+
+const TYPE: ConfigKey = key("type", Type::Class).importance(Importance::High).width(Width::Long);
+const VERSION: ConfigKey = key("plugin.version", Type::String)
+    .default_null()
+    .importance(Importance::High)
+    .width(Width::Long);
+
+/// One alias of a list.
+struct Alias<'a> {
+    name: String,
+    prefix: String,
+    kind: PluginType,
+    plugin: Option<&'a Plugin>,
+    /// As the configuration names the version.
+    version: Option<String>,
+}
+
+/// The keys of every alias.
+pub(crate) fn definitions(config: &RawConfig, plugins: &PluginRegistry) -> Vec<Definition> {
+    let mut definitions = Vec::new();
+    for (list, heading, kind) in LISTS {
+        for alias in aliases(list, kind, config, plugins) {
+            definitions.extend(alias.definitions(heading));
+        }
+    }
+    definitions
+}
+
+/// What the keys' own rules cannot see: versions that are not there, and `negate` without a predicate.
+pub(crate) fn check(config: &RawConfig, validated: &mut [Validated], plugins: &PluginRegistry) {
+    for (list, _, kind) in LISTS {
+        for alias in aliases(list, kind, config, plugins) {
+            let mut fault = |key: &str, message: String| {
+                let name = format!("{}{key}", alias.prefix);
+                if let Some(value) = validated.iter_mut().find(|value| value.name == name) {
+                    value.errors.push(message);
+                }
+            };
+            if let Some(message) = alias.negates_nothing(config) {
+                fault("type", message);
+            } else if let (Some(plugin), Err(why)) = (alias.plugin, alias.check_version()) {
+                let key = format!("{}type", alias.prefix);
+                let (class, what) = (plugin.class, kind.suffix());
+                fault(
+                    "type",
+                    format!(
+                        "Invalid value {class} for configuration {key}: \
+                         Error getting config definition from {what}: {why}"
+                    ),
+                );
+            }
+        }
+    }
+}
+
+/// The aliases of a list, each once, in order.
+fn aliases<'a>(list: &str, kind: PluginType, config: &RawConfig, plugins: &'a PluginRegistry) -> Vec<Alias<'a>> {
+    let names = config.get(list).and_then(Option::as_deref).map(list_elements);
+    let mut aliases: Vec<Alias<'a>> = Vec::new();
+    for name in names.unwrap_or_default() {
+        if aliases.iter().any(|known| known.name == name) {
+            continue;
+        }
+        let prefix = format!("{list}.{name}.");
+        let value = |key: &str| config.get(&format!("{prefix}{key}")).cloned().flatten();
+        let class = value("type");
+        aliases.push(Alias {
+            plugin: class.and_then(|class| plugins.find(kind, class.trim())),
+            version: value("plugin.version"),
+            name,
+            kind,
+            prefix,
+        });
+    }
+    aliases
+}
+
+impl Alias<'_> {
+    fn definitions(&self, heading: &str) -> Vec<Definition> {
+        let mut definitions = vec![self.class_key(), self.version_key()];
+        if let (Some(plugin), Ok(())) = (self.plugin, self.check_version()) {
+            let mut own = own_definitions(plugin.config);
+            if self.kind == PluginType::Transformation {
+                // These two hide keys of the same names.
+                own.retain(|key| TRANSFORMATION_KEYS.iter().all(|implied| implied.name != key.name));
+                own.extend(TRANSFORMATION_KEYS.iter().map(Definition::own));
+            }
+            definitions.extend(in_sorted_order(own));
+        }
+        let group = format!("{heading}: {}", self.name);
+        for (order, definition) in (0..).zip(&mut definitions) {
+            definition.name = format!("{}{}", self.prefix, definition.name).into();
+            definition.group = Some(match &definition.group {
+                Some(own) => format!("{group}: {own}").into(),
+                None => group.clone().into(),
+            });
+            definition.order = order;
+        }
+        definitions
+    }
+
+    fn class_key(&self) -> Definition {
+        let (what, name) = (self.kind.suffix(), &self.name);
+        Definition {
+            display_name: format!("{what} type for {name}").into(),
+            doc: format!("The class of the {} '{name}'.", self.kind.name()).into(),
+            recommended: Recommended::Plugins(self.kind),
+            ..Definition::own(&TYPE)
+        }
+    }
+
+    fn version_key(&self) -> Definition {
+        let (what, name) = (self.kind.suffix(), &self.name);
+        let version = self.plugin.map(|plugin| plugin.version);
+        Definition {
+            default: Default::of(version),
+            display_name: format!("{what} version for {name}").into(),
+            doc: format!("The version of the {} '{name}'.", self.kind.name()).into(),
+            recommended: Recommended::These(version.map(str::to_owned).into_iter().collect()),
+            ..Definition::own(&VERSION)
+        }
+    }
+
+    fn check_version(&self) -> Result<(), String> {
+        let range = VersionRange::parse(self.version.as_deref())?;
+        self.plugin
+            .map_or(Ok(()), |plugin| plugin.check_version(range.as_ref()))
+    }
+
+    fn negates_nothing(&self, config: &RawConfig) -> Option<String> {
+        let (negate, predicate) = (format!("{}negate", self.prefix), format!("{}predicate", self.prefix));
+        let is_transformation = self.kind == PluginType::Transformation;
+        (is_transformation && config.contains_key(&negate) && !config.contains_key(&predicate)).then(|| {
+            format!(
+                "Config '{negate}' was provided but there is no config '{predicate}' defining a predicate to be negated."
+            )
+        })
+    }
+}

@@ -1,0 +1,259 @@
+//! The judgement of a connector's configuration (`AbstractHerder.validateConnectorConfig`).
+
+use config_def::{ConfigError, Props, Value};
+
+use crate::{
+    ConfigInfo, ConfigInfos, ConnectorPlugin, ExactlyOnceSupport, PluginError, PluginRegistry, PluginType, RawConfig,
+    ValidationContext, WorkerMode,
+    converters::validate_converters,
+    definition::{Definition, Validated, groups, own_definitions, validate_all},
+    framework,
+    overrides::validate_overrides,
+    sink, transforms,
+    version::VersionRange,
+};
+
+const CLASS_KEY: &str = "connector.class";
+const VERSION_KEY: &str = "connector.plugin.version";
+
+impl PluginRegistry {
+    /// `PUT /connector-plugins/{plugin}/config/validate`: the class, if there is one, has to be the plug-in's.
+    pub fn validate_request(
+        &self,
+        plugin: &str,
+        config: &RawConfig,
+        context: &ValidationContext,
+    ) -> Result<ConfigInfos, PluginError> {
+        let bare = |name: &str| match name.strip_suffix("Connector") {
+            Some("") | None => name.to_owned(),
+            Some(bare) => bare.to_owned(),
+        };
+        match config.get(CLASS_KEY) {
+            Some(Some(class)) if !bare(class).ends_with(&bare(plugin)) => Err(PluginError::BadRequest(format!(
+                "Included connector type {class} does not match request type {plugin}"
+            ))),
+            _ => self.validate_connector(config, context),
+        }
+    }
+
+    /// Whether a connector may be created or changed with this configuration.
+    pub fn validate_for_create(&self, config: &RawConfig, context: &ValidationContext) -> Result<(), PluginError> {
+        match self.validate_connector(config, context)?.error_text() {
+            Some(text) => Err(PluginError::BadRequest(text)),
+            None => Ok(()),
+        }
+    }
+
+    /// Judges a connector's configuration. An error: it names no connector that there is.
+    pub fn validate_connector(
+        &self,
+        config: &RawConfig,
+        context: &ValidationContext,
+    ) -> Result<ConfigInfos, PluginError> {
+        let resolved = resolve(config, context);
+        let Some(class) = resolved.get(CLASS_KEY).and_then(Option::as_deref) else {
+            // Unlike Kafka's, the message shows what was given, not what variables stand for.
+            let shown = config
+                .iter()
+                .map(|(key, value)| format!("{key}={}", value.as_deref().unwrap_or("null")));
+            let shown = shown.collect::<Vec<_>>().join(", ");
+            let message = format!("Connector config {{{shown}}} contains no connector type");
+            return Err(PluginError::BadRequest(message));
+        };
+        let range = VersionRange::parse(resolved.get(VERSION_KEY).and_then(Option::as_deref));
+        let range = range.map_err(PluginError::BadRequest)?;
+        let connector = self.connector(class)?;
+        let plugin = self
+            .find(connector.kind, connector.class)
+            .expect("every connector is listed");
+        let validation = Validation {
+            plugins: self,
+            context,
+            config: &resolved,
+            connector,
+        };
+        let mut infos = match plugin.check_version(range.as_ref()) {
+            Ok(()) => validation.run(framework::on_a_worker(plugin, &resolved, context, self))?,
+            Err(why) => validation.other_version(&framework::common(plugin), &why),
+        };
+        class.clone_into(&mut infos.name);
+        Ok(infos)
+    }
+}
+
+/// The configuration with its variables resolved.
+fn resolve(config: &RawConfig, context: &ValidationContext) -> RawConfig {
+    let resolve = |value: &String| context.transformer.transform_value(value);
+    config
+        .iter()
+        .map(|(key, value)| (key.clone(), value.as_ref().map(resolve)))
+        .collect()
+}
+
+struct Validation<'a> {
+    plugins: &'a PluginRegistry,
+    context: &'a ValidationContext,
+    /// Variables are resolved.
+    config: &'a RawConfig,
+    connector: &'a ConnectorPlugin,
+}
+
+impl Validation<'_> {
+    fn run(&self, mut definitions: Vec<Definition>) -> Result<ConfigInfos, PluginError> {
+        definitions.extend(transforms::definitions(self.config, self.plugins));
+        let mut validated = validate_all(&definitions, self.config, self.plugins);
+        transforms::check(self.config, &mut validated, self.plugins);
+        self.check_mode(&mut validated);
+        self.refuse_nulls(&mut validated);
+        let converters = validate_converters(self.config, &mut validated, self.plugins);
+        let overrides = validate_overrides(self.connector.kind, self.config, self.context, &self.plugins.clients)?;
+
+        let own = own_definitions(self.connector.config);
+        let own_groups = groups(&own);
+        let own_validated = self.ask_connector(&own);
+        for definition in own {
+            match definitions.iter_mut().find(|known| known.name == definition.name) {
+                Some(known) => *known = definition,
+                None => definitions.push(definition),
+            }
+        }
+        let mut infos = put_together(&definitions, validated, own_validated);
+        infos.groups = groups(&definitions);
+        for group in own_groups {
+            if !infos.groups.contains(&group) {
+                infos.groups.push(group);
+            }
+        }
+        overrides
+            .into_iter()
+            .chain(converters)
+            .for_each(|more| infos.merge(more));
+        Ok(infos)
+    }
+
+    /// The answer when the connector cannot be had in the version that was asked for: nothing else is judged.
+    fn other_version(&self, definitions: &[Definition], why: &str) -> ConfigInfos {
+        let mut validated = validate_all(definitions, self.config, self.plugins);
+        for value in &mut validated {
+            if value.name == CLASS_KEY || value.name == VERSION_KEY {
+                value.errors.push(why.to_owned());
+            }
+            if value.name == VERSION_KEY {
+                value.recommended = vec![self.connector.version.to_owned()];
+            }
+        }
+        self.refuse_nulls(&mut validated);
+        let mut infos = put_together(definitions, validated, Vec::new());
+        infos.groups = groups(definitions);
+        infos
+    }
+
+    /// What depends on how the worker runs.
+    fn check_mode(&self, validated: &mut Vec<Validated>) {
+        if self.connector.kind == PluginType::Sink {
+            sink::check_topics(self.config, validated);
+            sink::check_group(self.config, self.context, validated);
+            return;
+        }
+        if self.context.mode == WorkerMode::Standalone {
+            return;
+        }
+        let props = self.props();
+        for value in validated.iter_mut().filter(|value| value.errors.is_empty()) {
+            let is = |wanted: &str| matches!(&value.value, Value::String(text) if text.eq_ignore_ascii_case(wanted));
+            if value.name == "exactly.once.support" && is("required") {
+                if !self.context.exactly_once() {
+                    let why = "This worker does not have exactly-once source support enabled.";
+                    value.errors.push(why.to_owned());
+                }
+                let why = match (self.connector.exactly_once_support)(&props) {
+                    Some(ExactlyOnceSupport::Supported) => continue,
+                    Some(ExactlyOnceSupport::Unsupported) => {
+                        "The connector does not support exactly-once semantics with the provided configuration."
+                    }
+                    None => {
+                        "The connector does not implement the API required for preflight validation of exactly-once \
+                         source support. Please consult the documentation for the connector to determine whether it \
+                         supports exactly-once semantics, and then consider reconfiguring the connector to use the \
+                         value \"requested\" for this property (which will disable this preflight check and allow the \
+                         connector to be created)."
+                    }
+                };
+                value.errors.push(why.to_owned());
+            } else if value.name == "transaction.boundary"
+                && is("connector")
+                && !(self.connector.defines_transaction_boundaries)(&props)
+            {
+                value.errors.push(
+                    "The connector does not support connector-defined transaction boundaries with the given \
+                     configuration. Please reconfigure it to use a different transaction boundary definition."
+                        .to_owned(),
+                );
+            }
+        }
+    }
+
+    fn refuse_nulls(&self, validated: &mut Vec<Validated>) {
+        let nulls = self.config.iter().filter(|(_, value)| value.is_none());
+        for (key, _) in nulls {
+            let why = "Null value can not be supplied as the configuration value.".to_owned();
+            match validated.iter_mut().find(|value| value.name == *key) {
+                Some(value) => value.errors.push(why),
+                None => {
+                    let mut value = Validated::new(key, Value::Null);
+                    value.errors.push(why);
+                    validated.push(value);
+                }
+            }
+        }
+    }
+
+    /// The connector's own judgement: by its table, then by its own rules, which may also speak of keys that are not its
+    /// own.
+    fn ask_connector(&self, definitions: &[Definition]) -> Vec<Validated> {
+        let mut validated = validate_all(definitions, self.config, self.plugins);
+        for ConfigError { name, message } in (self.connector.validate)(&self.props()) {
+            match validated.iter_mut().find(|value| value.name == name) {
+                Some(value) => value.errors.push(message),
+                None => {
+                    let mut value = Validated::new(name, Value::Null);
+                    value.errors.push(message);
+                    validated.push(value);
+                }
+            }
+        }
+        validated
+    }
+
+    fn props(&self) -> Props {
+        let present = self
+            .config
+            .iter()
+            .filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
+        present.collect()
+    }
+}
+
+/// Puts values to their keys (`AbstractHerder.generateResult`): first those that nobody has defined, then every key in
+/// order. Where both the worker and the connector have judged a key, the connector's word stands.
+fn put_together(definitions: &[Definition], framework: Vec<Validated>, connector: Vec<Validated>) -> ConfigInfos {
+    let mut infos = ConfigInfos::default();
+    let is_defined = |value: &Validated| definitions.iter().any(|definition| *definition.name == *value.name);
+    let (defined, undefined): (Vec<_>, Vec<_>) = framework.into_iter().chain(connector).partition(is_defined);
+    for value in undefined {
+        infos.error_count += value.errors.len();
+        infos.configs.push(ConfigInfo {
+            definition: None,
+            value: Some(value.info()),
+        });
+    }
+    for definition in definitions {
+        let value = defined.iter().rfind(|value| *value.name == *definition.name);
+        infos.error_count += value.map_or(0, |value| value.errors.len());
+        infos.configs.push(ConfigInfo {
+            definition: Some(definition.info()),
+            value: value.cloned().map(Validated::info),
+        });
+    }
+    infos
+}
