@@ -7,6 +7,8 @@ use std::time::Duration;
 use kafka_protocol::messages::ApiKey;
 use kafka_wire::{ErrorCode, TopicPartition};
 
+use crate::rights::missing_right;
+
 /// A failed call to a Kafka cluster.
 ///
 /// It is cheap to clone, because one broken connection fails every request that waits on it.
@@ -157,7 +159,11 @@ pub enum Error {
         node_id: i32,
     },
     /// The broker said no.
-    #[error("{what} was refused{}", message.as_deref().map(|m| format!(" ({m})")).unwrap_or_default())]
+    #[error(
+        "{what} was refused{}{}",
+        message.as_deref().map(|m| format!(" ({m})")).unwrap_or_default(),
+        missing_right(what, *source)
+    )]
     Refused {
         /// What we were doing, to what.
         what: Arc<str>,

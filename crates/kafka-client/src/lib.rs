@@ -18,6 +18,7 @@ mod pool;
 pub mod producer;
 mod refresh;
 pub mod retry;
+mod rights;
 #[cfg(test)]
 mod test_cluster;
 

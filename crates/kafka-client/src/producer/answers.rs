@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::partition_queue::{Part, Pending};
 use super::{Outcome, Producer, Refused, Sent};
 use crate::config::HostPort;
+use crate::rights::missing_right;
 use crate::{Connection, Error};
 
 impl Producer {
@@ -116,12 +117,13 @@ impl Producer {
                     .as_ref()
                     .map(|text| format!(" ({text})"))
                     .unwrap_or_default();
-                let reason = format!(
-                    "produce to {} of {} records, {} bytes, was refused: {code}{said}",
+                let what = format!(
+                    "produce to {} of {} records, {} bytes,",
                     queue.target,
                     pending.batch.record_count(),
                     pending.batch.size_bytes(),
                 );
+                let reason = format!("{what} was refused: {code}{said}{}", missing_right(&what, code));
                 let refusal = Refused::new(reason, Some(code));
                 match code {
                     ErrorCode::UNKNOWN_SERVER_ERROR => queue.refused_unclearly(pending, refusal, now),
