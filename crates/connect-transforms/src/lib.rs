@@ -9,8 +9,20 @@
 
 pub mod plugins;
 
+mod chain;
+mod civil;
+mod date_format;
+#[cfg(test)]
+mod golden;
+mod header_converter;
+mod literal;
 mod pattern;
+mod plan;
 mod predicates;
+mod rebuild;
+mod step;
 mod transforms;
 
+pub use chain::{Failure, Piece, TransformationChain, Transformed, Unreadable};
+pub use header_converter::{HeaderConverter, UnknownHeaderConverter};
 pub use plugins::{Kind, PLUGINS, Plugin, plugin};

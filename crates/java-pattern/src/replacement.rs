@@ -22,7 +22,13 @@ enum Part {
 /// Why a replacement cannot be used, in Java's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct ReplacementError(&'static str);
+pub struct ReplacementError(String);
+
+impl ReplacementError {
+    fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
 
 /// Why a name that the pattern matches cannot be replaced; Java's words where Java fails too.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -131,7 +137,7 @@ fn parse(replacement: &str) -> Result<Vec<Part>, ReplacementError> {
         match next {
             '\\' => text.push(
                 rest.next()
-                    .ok_or(ReplacementError("character to be escaped is missing"))?,
+                    .ok_or(ReplacementError::new("character to be escaped is missing"))?,
             ),
             '$' => {
                 if !text.is_empty() {
@@ -150,7 +156,7 @@ fn parse(replacement: &str) -> Result<Vec<Part>, ReplacementError> {
 
 fn parse_group(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Part, ReplacementError> {
     match rest.peek() {
-        None => Err(ReplacementError("Illegal group reference: group index is missing")),
+        None => Err(ReplacementError::new("Illegal group reference: group index is missing")),
         Some('{') => {
             rest.next();
             let mut name = String::new();
@@ -158,14 +164,15 @@ fn parse_group(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Pa
                 name.push(letter);
             }
             if name.is_empty() {
-                return Err(ReplacementError("named capturing group is missing trailing '}'"));
+                return Err(ReplacementError::new("named capturing group has 0 length name"));
             }
             if name.starts_with(|first: char| first.is_ascii_digit()) {
-                return Err(ReplacementError("capturing group name starts with digit character"));
+                let message = format!("capturing group name {{{name}}} starts with digit character");
+                return Err(ReplacementError::new(message));
             }
             match rest.next() {
                 Some('}') => Ok(Part::Name(name)),
-                _ => Err(ReplacementError("named capturing group is missing trailing '}'")),
+                _ => Err(ReplacementError::new("named capturing group is missing trailing '}'")),
             }
         }
         Some(first) if first.is_ascii_digit() => {
@@ -175,7 +182,7 @@ fn parse_group(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Pa
             }
             Ok(Part::Number(digits))
         }
-        Some(_) => Err(ReplacementError("Illegal group reference")),
+        Some(_) => Err(ReplacementError::new("Illegal group reference")),
     }
 }
 
@@ -222,7 +229,7 @@ mod tests {
         check("$x", "Illegal group reference");
         check("\\", "character to be escaped is missing");
         check("${a", "named capturing group is missing trailing '}'");
-        check("${1a}", "capturing group name starts with digit character");
+        check("${1a}", "capturing group name {1a} starts with digit character");
         assert!(matches!(Replacement::new("*", "x"), Err(RouteError::Pattern(_))));
     }
 

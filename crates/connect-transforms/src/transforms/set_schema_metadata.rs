@@ -1,4 +1,4 @@
-use config_def::{ConfigDef, Importance, Type, key};
+use config_def::{ConfigDef, ConfigError, Importance, Type, Values, key};
 
 pub(crate) const KEY_CLASS: &str = "org.apache.kafka.connect.transforms.SetSchemaMetadata$Key";
 pub(crate) const VALUE_CLASS: &str = "org.apache.kafka.connect.transforms.SetSchemaMetadata$Value";
@@ -19,3 +19,14 @@ pub(crate) static CONFIG_DEF: ConfigDef = ConfigDef::new(&[&[
         .importance(Importance::Medium)
         .doc("Whether fields that are null are read as the default of the schema."),
 ]]);
+
+/// One of the two has to be given.
+pub(crate) fn check(values: &Values) -> Result<(), ConfigError> {
+    if values.opt_string("schema.name").is_none() && values.opt_int("schema.version").is_none() {
+        return Err(ConfigError::new(
+            "schema.name",
+            "Neither schema name nor version configured",
+        ));
+    }
+    Ok(())
+}
