@@ -15,6 +15,16 @@ use super::Error;
 /// How long a new topic may take to show up in the cluster's metadata.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(30);
 const METADATA_PAUSE: Duration = Duration::from_millis(100);
+/// How long to hope for a topic that we may not create: soon enough we say so, and try again.
+const HOPE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What became of an attempt to create a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Creation {
+    Created,
+    AlreadyThere,
+    NotAllowed,
+}
 
 /// One internal topic, as the worker's configuration describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,11 +85,15 @@ impl InternalTopic {
     /// Creates the topic if it is not there, checks it if it is, and answers how many partitions it has.
     pub async fn ensure(&self, client: &Client) -> Result<i32, Error> {
         let admin = Admin::new(client.clone());
-        let created = self.create(client, &admin).await?;
-        if !created {
+        let creation = self.create(client, &admin).await?;
+        if creation != Creation::Created {
             self.check_cleanup_policy(&admin).await?;
         }
-        let partitions = self.count_partitions(client).await?;
+        let timeout = match creation {
+            Creation::NotAllowed => HOPE_TIMEOUT,
+            Creation::Created | Creation::AlreadyThere => METADATA_TIMEOUT,
+        };
+        let partitions = self.count_partitions(client, timeout).await?;
         if self.kind == TopicKind::Config && partitions != 1 {
             return Err(Error::Partitions {
                 topic: self.name.clone(),
@@ -90,9 +104,9 @@ impl InternalTopic {
         Ok(partitions)
     }
 
-    /// Answers whether it was created now. Brokers that start up may be too few for a moment, so that is tried again as
+    /// Brokers that start up may be too few for a moment, so that is tried again as
     /// long as Kafka's worker does.
-    async fn create(&self, client: &Client, admin: &Admin) -> Result<bool, Error> {
+    async fn create(&self, client: &Client, admin: &Admin) -> Result<Creation, Error> {
         let config = client.config();
         let deadline = Instant::now() + config.default_api_timeout;
         let mut told = false;
@@ -104,18 +118,18 @@ impl InternalTopic {
                         purpose = self.kind.purpose(),
                         "internal topic created"
                     );
-                    return Ok(true);
+                    return Ok(Creation::Created);
                 }
                 Err(error) => error,
             };
             match error.code() {
-                Some(ErrorCode::TOPIC_ALREADY_EXISTS) => return Ok(false),
+                Some(ErrorCode::TOPIC_ALREADY_EXISTS) => return Ok(Creation::AlreadyThere),
                 Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED | ErrorCode::CLUSTER_AUTHORIZATION_FAILED) => {
                     info!(
                         topic = self.name,
                         "not authorized to create the internal topic, hoping that it exists"
                     );
-                    return Ok(false);
+                    return Ok(Creation::NotAllowed);
                 }
                 Some(ErrorCode::INVALID_REPLICATION_FACTOR) => {
                     let too_many = self.too_many_copies(client).await;
@@ -196,8 +210,8 @@ impl InternalTopic {
         }
     }
 
-    async fn count_partitions(&self, client: &Client) -> Result<i32, Error> {
-        let deadline = Instant::now() + METADATA_TIMEOUT;
+    async fn count_partitions(&self, client: &Client, timeout: Duration) -> Result<i32, Error> {
+        let deadline = Instant::now() + timeout;
         let name: Arc<str> = self.name.as_str().into();
         loop {
             let metadata = client.refresh_metadata(Topics::Some(vec![name.clone()])).await;
