@@ -67,6 +67,8 @@ pub struct KeyUse {
     pub reaches: Vec<Reach>,
     /// Where it would have an effect if other keys did not go before it everywhere. Only for a key that reaches nothing.
     pub overridden: Vec<Reach>,
+    /// The cluster whose worker it is for, if no flow ends there: only then is there a worker.
+    pub without_worker: Option<String>,
     /// What to write instead. Only for a key that would reach nothing.
     pub suggestion: Option<String>,
 }
@@ -79,6 +81,10 @@ impl KeyUse {
             _ if !self.reaches.is_empty() => None,
             (_, Some(place)) => Some(format!(
                 "Key {key} has no effect: other keys go before it, as in {place}"
+            )),
+            (None, None) if self.without_worker.is_some() => Some(format!(
+                "Key {key} has no effect: it is for the worker of a flow to {}, and no such flow is on",
+                self.without_worker.as_deref().unwrap_or_default()
             )),
             (Some(suggestion), None) => Some(format!("Unknown key {key}: did you mean {suggestion}?")),
             (None, None) => Some(format!("Unknown key {key}: it reaches nothing")),
@@ -106,11 +112,16 @@ impl KeyReport {
                 false => Vec::new(),
             };
             let lost = reaches.is_empty() && overridden.is_empty();
-            let suggestion = if lost { suggestions.of(key) } else { None };
+            let without_worker = suggestions.cluster_without_worker(key).filter(|_| lost);
+            let suggestion = match lost && without_worker.is_none() {
+                true => suggestions.of(key),
+                false => None,
+            };
             KeyUse {
                 key: key.clone(),
                 reaches,
                 overridden,
+                without_worker,
                 suggestion,
             }
         });
@@ -284,6 +295,15 @@ impl<'a> Suggestions<'a> {
 
     fn of(&self, key: &str) -> Option<String> {
         self.in_another_place(key).or_else(|| self.spelt_otherwise(key))
+    }
+
+    /// `<alias>.<a worker's setting>`, and no flow ends there.
+    fn cluster_without_worker(&self, key: &str) -> Option<String> {
+        let of_cluster = |alias: &&String| key.strip_prefix(&format!("{alias}."));
+        let alias = self.config.clusters.iter().find(|alias| of_cluster(alias).is_some())?;
+        let is_target = self.config.cluster_pairs().iter().any(|pair| pair.target == *alias);
+        let is_known = of_cluster(&alias).is_some_and(|name| is_worker_setting(name, self.worker));
+        (is_known && !is_target).then(|| alias.clone())
     }
 
     /// The key is known, but not there: the same setting with the prefix that it needs.
@@ -558,6 +578,19 @@ mod tests {
         check(
             "producer.override.compression.type=lz4",
             "source->destination.producer.override.compression.type",
+        );
+    }
+
+    #[test]
+    fn a_workers_key_for_a_cluster_without_one_is_not_unknown() {
+        let off = "destination->source.enabled=false\ndestination->source.emit.heartbeats.enabled=false\n";
+        let report = report(&format!("{off}source.offset.flush.interval.ms=1\n"));
+        assert_eq!(
+            report.warnings().collect::<Vec<_>>(),
+            [
+                "Key source.offset.flush.interval.ms has no effect: it is for the worker of a flow to source, and no such \
+              flow is on"
+            ]
         );
     }
 
