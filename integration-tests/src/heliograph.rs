@@ -131,7 +131,7 @@ fn properties_file(name: &str, properties: &MirrorProperties) -> PathBuf {
 }
 
 /// Restarts of one name keep their logs apart.
-fn unique(name: &str) -> String {
+pub(crate) fn unique(name: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("{name}-{}", COUNT.fetch_add(1, Ordering::Relaxed))
 }

@@ -10,6 +10,7 @@
 
 pub mod client;
 mod compare;
+mod connect_worker;
 mod deadline;
 mod dist;
 mod embedded;
@@ -18,10 +19,12 @@ mod kafka;
 mod process;
 mod properties;
 mod real_kafka;
+mod rest;
 mod target_dir;
 
 pub use client::{Isolation, TestClient, TestRecord, Topic, TransactionalProducer};
 pub use compare::{Comparison, assert_mirrored, compare, partitions_mirrored};
+pub use connect_worker::{ConnectWorker, WorkerGroup};
 pub use deadline::{Deadline, Stopwatch, pause, wait_until};
 pub use dist::{Jvm, KafkaDist, kafka_dist};
 pub use embedded::EmbeddedKafka;
@@ -30,4 +33,5 @@ pub use kafka::{Backend, Kafka, Pair, run_cluster_scenario, run_scenario};
 pub use process::{Process, report};
 pub use properties::MirrorProperties;
 pub use real_kafka::RealKafka;
+pub use rest::{Answer, Rest};
 pub use target_dir::target_dir;
