@@ -103,6 +103,15 @@ pub enum Backend {
     Real,
 }
 
+/// Everybody may do everything until an ACL says otherwise: scenarios that need no ACLs notice nothing.
+const AUTHORIZER: &[(&str, &str)] = &[
+    (
+        "authorizer.class.name",
+        "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    ),
+    ("allow.everyone.if.no.acl.found", "true"),
+];
+
 /// The pair of real Kafkas of this test binary. Who holds it is the only one to use real Kafkas.
 static REAL: Mutex<Option<Pair>> = Mutex::new(None);
 
@@ -116,7 +125,7 @@ pub fn run_scenario(backend: Backend, body: impl FnOnce(&mut Pair)) {
         Backend::Real => {
             let Some(dist) = kafka_dist() else { return };
             let mut shared = take_turn();
-            body(shared.get_or_insert_with(|| Pair::real(dist, "", 1, &[])));
+            body(shared.get_or_insert_with(|| Pair::real(dist, "", 1, AUTHORIZER)));
         }
     }
 }

@@ -22,7 +22,7 @@ mod real_kafka;
 mod rest;
 mod target_dir;
 
-pub use client::{Isolation, TestClient, TestRecord, Topic, TransactionalProducer};
+pub use client::{Acl, Isolation, Operation, Pattern, Resource, TestClient, TestRecord, Topic, TransactionalProducer};
 pub use compare::{Comparison, assert_mirrored, compare, partitions_mirrored};
 pub use connect_worker::{ConnectWorker, WorkerGroup};
 pub use deadline::{Deadline, Stopwatch, pause, wait_until};

@@ -3,6 +3,7 @@
 //! Messages are kafka-protocol's, record batches kafka-wire's. Each operation retries what Kafka calls retriable for
 //! [`PATIENCE`] and panics afterwards with what it was doing: in a scenario there is nobody to hand an error to.
 
+mod acls;
 mod admin;
 mod connection;
 mod fetch;
@@ -18,6 +19,7 @@ use kafka_protocol::{
     protocol::{Request, StrBytes},
 };
 
+pub use acls::{Acl, Operation, Pattern, Resource};
 pub use admin::Topic;
 use connection::Connection;
 pub use fetch::Isolation;
@@ -49,6 +51,9 @@ pub enum Error {
         /// The broker's word.
         code: ResponseError,
     },
+    /// What was asked for has not taken effect yet.
+    #[error("{0} is not there yet")]
+    NotYet(&'static str),
     /// The answer makes no sense.
     #[error("{0}")]
     Nonsense(String),
@@ -57,7 +62,7 @@ pub enum Error {
 impl Error {
     fn is_retriable(&self) -> bool {
         match self {
-            Self::Io { .. } => true,
+            Self::Io { .. } | Self::NotYet(_) => true,
             // A previous transaction of the same producer is still being ended.
             Self::Refused {
                 code: ResponseError::ConcurrentTransactions,
