@@ -9,6 +9,7 @@ pub mod connector_config;
 mod error;
 mod offset;
 mod task;
+mod version_range;
 
 pub use config_def::Props;
 pub use connector::{ConnectorContext, SourceConnector};
@@ -16,3 +17,4 @@ pub use error::ConnectError;
 pub use futures_util::future::BoxFuture;
 pub use offset::{JsonMap, OffsetStorageReader, SourceOffset, SourcePartition, SourceValue};
 pub use task::{BatchOutcome, Refusal, SourceBatch, SourceTask, TaskContext};
+pub use version_range::VersionRange;

@@ -5,12 +5,12 @@
 //! and keys are known and judged, but records stay the bytes they were.
 
 use config_def::{ConfigDef, ConfigKey, Importance, Type, Validator, Width, key};
+use connect_api::VersionRange;
 
 use crate::{
     ConfigInfo, ConfigInfos, KAFKA_VERSION, PluginRegistry, PluginType, RawConfig,
     definition::{Validated, groups, own_definitions, validate_all},
     registry::Plugin,
-    version::VersionRange,
 };
 
 const CONVERTER_TYPE: ConfigKey = key("converter.type", Type::String)

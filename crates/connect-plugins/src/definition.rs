@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use config_def::{ConfigDef, ConfigError, ConfigKey, DefaultValue, Importance, Recommender, Type, Value};
+use connect_api::connector_config::{CONVERTERS, HEADER_CONVERTERS};
 
 use crate::{ConfigKeyInfo, ConfigValueInfo, PluginRegistry, PluginType, RawConfig};
 
@@ -89,8 +90,8 @@ impl Definition {
     /// The row of a worker's own table: its recommendations come from what is installed.
     pub(crate) fn framework(row: &ConfigKey) -> Self {
         let recommended = match row.recommender {
-            Some(Recommender::Catalogue("converters")) => Recommended::Plugins(PluginType::Converter),
-            Some(Recommender::Catalogue("header converters")) => Recommended::Plugins(PluginType::HeaderConverter),
+            Some(CONVERTERS) => Recommended::Plugins(PluginType::Converter),
+            Some(HEADER_CONVERTERS) => Recommended::Plugins(PluginType::HeaderConverter),
             Some(Recommender::VersionsOf(key)) => Recommended::VersionsOf { key, listed: true },
             _ => Recommended::Nothing,
         };

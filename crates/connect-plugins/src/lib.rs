@@ -10,6 +10,8 @@ mod context;
 mod converters;
 mod definition;
 mod framework;
+#[cfg(test)]
+mod golden;
 mod info;
 mod overrides;
 mod plugin;
@@ -17,7 +19,6 @@ mod registry;
 mod sink;
 mod transforms;
 mod validation;
-mod version;
 
 use std::collections::BTreeMap;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use config_def::ConfigDef;
+use connect_api::VersionRange;
 use connect_transforms::{Kind, PLUGINS};
 
 use crate::{
@@ -10,7 +11,6 @@ use crate::{
     converters::CONVERTERS,
     definition::{Definition, own_definitions},
     framework,
-    version::VersionRange,
 };
 
 /// The version of every plug-in that is Kafka's own: that of the Kafka whose behaviour it has. Clients ask for it.
@@ -101,6 +101,15 @@ impl PluginRegistry {
             plugins,
             clients,
         }
+    }
+
+    /// All but the connectors.
+    #[cfg(test)]
+    pub(crate) fn others(&self) -> impl Iterator<Item = Plugin> {
+        self.plugins
+            .iter()
+            .filter(|plugin| !plugin.kind.is_connector())
+            .copied()
     }
 
     /// `GET /connector-plugins`.

@@ -2,13 +2,13 @@
 //! version, and what the class has.
 
 use config_def::{ConfigKey, Importance, Type, Width, key, list_elements};
+use connect_api::VersionRange;
 use connect_transforms::plugins::TRANSFORMATION_KEYS;
 
 use crate::{
     PluginRegistry, PluginType, RawConfig,
     definition::{Default, Definition, Recommended, Validated, in_sorted_order, own_definitions},
     registry::Plugin,
-    version::VersionRange,
 };
 
 /// The two lists of aliases, with the heading of their keys.
@@ -54,18 +54,12 @@ pub(crate) fn check(config: &RawConfig, validated: &mut [Validated], plugins: &P
                     value.errors.push(message);
                 }
             };
-            if let Some(message) = alias.negates_nothing(config) {
+            let version = alias.check_version().err().filter(|_| alias.plugin.is_some());
+            if let Some(message) = alias.negates_nothing(config).or_else(|| version.clone()) {
                 fault("type", message);
-            } else if let (Some(plugin), Err(why)) = (alias.plugin, alias.check_version()) {
-                let key = format!("{}type", alias.prefix);
-                let (class, what) = (plugin.class, kind.suffix());
-                fault(
-                    "type",
-                    format!(
-                        "Invalid value {class} for configuration {key}: \
-                         Error getting config definition from {what}: {why}"
-                    ),
-                );
+            }
+            if let Some(message) = version {
+                fault("plugin.version", message);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The judgement of a connector's configuration (`AbstractHerder.validateConnectorConfig`).
 
 use config_def::{ConfigError, Props, Value};
+use connect_api::VersionRange;
 
 use crate::{
     ConfigInfo, ConfigInfos, ConnectorPlugin, ExactlyOnceSupport, PluginError, PluginRegistry, PluginType, RawConfig,
@@ -10,7 +11,6 @@ use crate::{
     framework,
     overrides::validate_overrides,
     sink, transforms,
-    version::VersionRange,
 };
 
 const CLASS_KEY: &str = "connector.class";

@@ -4,7 +4,7 @@ use std::{cmp::Ordering, fmt};
 
 /// A wish for a version: Maven's ranges. `1.2` alone means exactly that here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct VersionRange(Vec<Restriction>);
+pub struct VersionRange(Vec<Restriction>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Restriction {
@@ -16,7 +16,7 @@ struct Restriction {
 
 impl VersionRange {
     /// Reads a wish; `None`: the newest. An error is Maven's message.
-    pub(crate) fn parse(text: Option<&str>) -> Result<Option<Self>, String> {
+    pub fn parse(text: Option<&str>) -> Result<Option<Self>, String> {
         let text = text.unwrap_or_default().trim();
         if text.is_empty() || text.eq_ignore_ascii_case("latest") {
             return Ok(None);
@@ -50,7 +50,8 @@ impl VersionRange {
         Ok(Some(Self(restrictions)))
     }
 
-    pub(crate) fn contains(&self, version: &str) -> bool {
+    /// Whether `version` is wished for.
+    pub fn contains(&self, version: &str) -> bool {
         self.0.iter().any(|restriction| restriction.contains(version))
     }
 }
