@@ -1,0 +1,78 @@
+//! The signs of life that a member gives while it works.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use kafka_protocol::messages::HeartbeatResponse;
+use tokio::time::Instant;
+
+use super::coordinator::{Coordinator, Identity};
+
+type Answer = Result<HeartbeatResponse, kafka_client::Error>;
+
+/// Sends a heartbeat at every interval between [`Heartbeats::start`] and [`Heartbeats::stop`], one at a time.
+pub(super) struct Heartbeats {
+    interval: Duration,
+    session_timeout: Duration,
+    beating: Option<Beating>,
+}
+
+struct Beating {
+    coordinator: Coordinator,
+    identity: Identity,
+    next_at: Instant,
+    last_answer: Instant,
+    under_way: Option<BoxFuture<'static, Answer>>,
+}
+
+impl Heartbeats {
+    pub(super) fn new(interval: Duration, session_timeout: Duration) -> Self {
+        Self {
+            interval,
+            session_timeout,
+            beating: None,
+        }
+    }
+
+    /// The next heartbeat is due one interval after `from`.
+    pub(super) fn start(&mut self, coordinator: Coordinator, identity: Identity, from: Instant) {
+        self.beating = Some(Beating {
+            coordinator,
+            identity,
+            next_at: from + self.interval,
+            last_answer: Instant::now(),
+            under_way: None,
+        });
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.beating = None;
+    }
+
+    /// The answer to the next heartbeat. Cancel-safe: one that is under way stays so. Waits for ever while stopped.
+    pub(super) async fn next(&mut self) -> Answer {
+        let Some(beating) = &mut self.beating else {
+            return std::future::pending().await;
+        };
+        let under_way = match &mut beating.under_way {
+            Some(under_way) => under_way,
+            none => {
+                tokio::time::sleep_until(beating.next_at).await;
+                beating.next_at = Instant::now() + self.interval;
+                let session_end = beating.last_answer + self.session_timeout;
+                let left = session_end.saturating_duration_since(Instant::now());
+                let (coordinator, identity) = (beating.coordinator.clone(), beating.identity.clone());
+                // Without an answer by the end of the session the coordinator is as good as gone.
+                let timeout = left.max(self.interval);
+                none.insert(async move { coordinator.heartbeat(&identity, timeout).await }.boxed())
+            }
+        };
+        let answer = under_way.await;
+        beating.under_way = None;
+        if answer.is_ok() {
+            beating.last_answer = Instant::now();
+        }
+        answer
+    }
+}

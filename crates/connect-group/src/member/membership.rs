@@ -1,0 +1,177 @@
+//! Finding the coordinator, staying in touch with it, and leaving.
+
+use std::time::Duration;
+
+use kafka_client::retry::is_retriable;
+use kafka_protocol::messages::HeartbeatResponse;
+use kafka_wire::ErrorCode;
+use tokio::time::Instant;
+
+use super::Member;
+use super::answers::{Remedy, after_failure, after_heartbeat};
+use super::coordinator::{Coordinator, Identity};
+use super::event::RevocationReason;
+use crate::error::Error;
+
+/// Nobody waits for the answer to LeaveGroup, but the request should be on its way before the connection goes.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
+
+impl Member {
+    /// Tries for as long as it takes. A worker without a coordinator for longer than a heartbeat interval must assume
+    /// that others run its work, and stops it.
+    pub(super) async fn find_coordinator(&mut self) -> Result<(), Error> {
+        let deadline = Instant::now() + self.config.heartbeat_interval;
+        loop {
+            let attempt = Coordinator::find(&self.client, &self.config.group_id);
+            let found = match self.held.is_some() {
+                true => tokio::time::timeout_at(deadline, attempt).await,
+                false => Ok(attempt.await),
+            };
+            match found {
+                Ok(Ok(coordinator)) => {
+                    self.found(coordinator);
+                    return Ok(());
+                }
+                Ok(Err(error)) if !is_retriable(&error) => return Err(self.failed("FindCoordinator", error)),
+                Ok(Err(error)) => {
+                    tracing::debug!(error = error.chain(), "cannot find the coordinator yet");
+                    let pause = Instant::now() + self.next_pause();
+                    let pause = if self.held.is_some() {
+                        pause.min(deadline)
+                    } else {
+                        pause
+                    };
+                    tokio::time::sleep_until(pause).await;
+                }
+                Err(_elapsed) => {}
+            }
+            if self.held.is_some() && Instant::now() >= deadline {
+                self.stop_as_lost().await?;
+            }
+        }
+    }
+
+    fn found(&mut self, coordinator: Coordinator) {
+        let group_id = &*self.config.group_id;
+        tracing::info!(
+            group_id,
+            node_id = coordinator.node_id(),
+            "found the group's coordinator"
+        );
+        self.failures = 0;
+        if self.identity.is_member() {
+            // Whether we are still a member is best known soon.
+            let overdue = Instant::now() - self.config.heartbeat_interval.min(self.started.elapsed());
+            self.heartbeats
+                .start(coordinator.clone(), self.identity.clone(), overdue);
+        }
+        self.coordinator = Some(coordinator);
+    }
+
+    async fn stop_as_lost(&mut self) -> Result<(), Error> {
+        tracing::warn!(
+            group_id = &*self.config.group_id,
+            "the coordinator cannot be reached; stopping everything, since others may run it by now"
+        );
+        self.held = None;
+        self.is_unresolved = false;
+        self.scheduled_rebalance = None;
+        self.revoke(self.running.clone(), RevocationReason::Lost).await
+    }
+
+    /// It may still be there, but not for us.
+    pub(super) fn lose_coordinator(&mut self, cause: &str) {
+        if self.coordinator.take().is_some() {
+            let group_id = &*self.config.group_id;
+            tracing::info!(
+                group_id,
+                cause,
+                "the group's coordinator is unavailable; looking for it again"
+            );
+        }
+        self.heartbeats.stop();
+    }
+
+    pub(super) fn on_heartbeat(&mut self, answer: Result<HeartbeatResponse, kafka_client::Error>) -> Result<(), Error> {
+        match answer.map(|response| ErrorCode::check(response.error_code)) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(code)) => self.apply(after_heartbeat(code), "a heartbeat", code),
+            Err(error) => self.apply_failure("a heartbeat", error),
+        }
+    }
+
+    /// Does what an error code asks for, up to the next attempt.
+    pub(super) fn apply(&mut self, remedy: Remedy, what: &'static str, code: ErrorCode) -> Result<(), Error> {
+        tracing::debug!(group_id = &*self.config.group_id, %code, ?remedy, "the coordinator refused {what}");
+        match remedy {
+            Remedy::JoinAgain | Remedy::JoinLater | Remedy::TakeMemberId => {
+                self.rejoin(&format!("{what} was refused with {code}"));
+            }
+            Remedy::ForgetGeneration => {
+                self.be(Identity::without_generation(self.identity.member_id.clone()));
+                self.rejoin(&format!("{what} was refused with {code}"));
+            }
+            Remedy::ForgetMember => {
+                self.be(Identity::unknown());
+                self.rejoin(&format!("{what} was refused with {code}"));
+            }
+            Remedy::FindCoordinator => self.lose_coordinator(&code.to_string()),
+            Remedy::Fail => {
+                return Err(Error::Refused {
+                    group_id: self.config.group_id.clone(),
+                    what,
+                    source: code,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Self::apply`], when no code came.
+    pub(super) fn apply_failure(&mut self, what: &'static str, error: kafka_client::Error) -> Result<(), Error> {
+        match after_failure(&error) {
+            Remedy::Fail => Err(self.failed(what, error)),
+            _ => {
+                self.lose_coordinator(&error.chain());
+                Ok(())
+            }
+        }
+    }
+
+    fn failed(&self, what: &'static str, source: kafka_client::Error) -> Error {
+        Error::Client {
+            group_id: self.config.group_id.clone(),
+            what,
+            source,
+        }
+    }
+
+    /// From here on the member is somebody else, and in no generation yet.
+    pub(super) fn be(&mut self, identity: Identity) {
+        self.identity = identity;
+        self.heartbeats.stop();
+    }
+
+    /// Says good-bye, if there is anybody to say it to, and is nobody afterwards.
+    pub(super) async fn leave_group(&mut self, reason: &str) {
+        let member_id = self.identity.member_id.clone();
+        self.be(Identity::unknown());
+        let Some(coordinator) = self.coordinator.clone().filter(|_| !member_id.is_empty()) else {
+            return;
+        };
+        let group_id = &*self.config.group_id;
+        tracing::info!(group_id, member_id = &*member_id, reason, "leaving the group");
+        match tokio::time::timeout(LEAVE_PATIENCE, coordinator.leave(&member_id, reason)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::info!(group_id, error = error.chain(), "could not leave; the session will end"),
+            Err(_elapsed) => tracing::debug!(group_id, "left without waiting for the answer"),
+        }
+    }
+
+    /// `retry.backoff.ms`, longer while nothing works.
+    pub(super) fn next_pause(&mut self) -> Duration {
+        let pause = self.retry_backoff.after(self.failures);
+        self.failures = self.failures.saturating_add(1);
+        pause
+    }
+}
