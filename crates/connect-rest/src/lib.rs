@@ -1,2 +1,28 @@
-//! REST over the herder: the only crate that will know status codes and REST JSON. Nothing is here yet; its place and its
-//! edges are, so that the worker grows towards it (docs/ROADMAP.md).
+//! Kafka Connect's REST API over the herder: the only crate that knows status codes and REST JSON.
+//!
+//! [`Server`] listens and minds connections; [`resources`] is the table of endpoints with JAX-RS' rules around it;
+//! [`entities`] is the JSON; [`forward`] asks other workers. It does not know how the herder works, and nothing of
+//! mirroring. Start reading at [`resources`].
+
+mod body;
+mod client;
+mod config;
+mod cors;
+mod entities;
+mod error;
+mod forward;
+mod listener;
+mod loggers;
+mod negotiation;
+mod openapi;
+mod resources;
+mod response_headers;
+mod server;
+mod uri;
+
+pub use self::{
+    forward::RestClient,
+    loggers::{Level, LogFilter, Loggers, ROOT},
+    resources::Api,
+    server::{Error, Server},
+};

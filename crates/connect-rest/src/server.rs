@@ -1,0 +1,277 @@
+//! Listening, connections and their limits.
+//!
+//! Start reading at [`Server::bind`]; what becomes of a request is [`resources`](crate::resources)' affair.
+
+mod body_framing;
+mod head;
+mod request_stream;
+
+use std::{
+    io,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use axum::{Router, body::Body, response::Response};
+use config_def::{ConfigErrors, Props};
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use self::request_stream::{MALFORMED_METHOD, Patience, RequestStream, Verdict};
+use crate::{
+    config::{Admin, RestConfig},
+    error::RestError,
+    listener::{Listener, in_url, local_address},
+    resources::{self, Api, Part},
+};
+
+/// Connections at a time; more wait to be accepted. Enough for every dashboard, and little memory.
+const MAX_CONNECTIONS: usize = 512;
+const PATIENCE: Patience = Patience {
+    // Jetty's idle timeout, as Kafka sets it.
+    idle: Duration::from_secs(90),
+    head: Duration::from_secs(20),
+    write: Duration::from_secs(90),
+};
+/// How long requests may go on once the server is told to stop. What they wait for is usually gone by then.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a client may still send when its connection is closed, so that it sees the answer instead of a reset.
+const LINGER: (Duration, u64) = (Duration::from_secs(2), 64 * 1024 * 1024);
+/// The kernel has no descriptors or memory left: how long until it is asked again.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its settings make no sense. Every problem names key and value.
+    #[error("the REST server's settings are not usable")]
+    Config(#[from] ConfigErrors),
+    /// An address cannot be listened on.
+    #[error("the REST server cannot listen on {url} ({key})")]
+    Bind {
+        /// Which setting named it.
+        key: &'static str,
+        /// The listener.
+        url: String,
+        /// What the kernel says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The REST server, listening. Connections wait until it [serves](Self::serve).
+#[derive(Debug)]
+pub struct Server {
+    config: RestConfig,
+    listeners: Vec<TcpListener>,
+    /// `None`: the endpoints under `/admin` are not apart.
+    admin_listeners: Option<Vec<TcpListener>>,
+    advertised: String,
+}
+
+impl Server {
+    /// Reads the worker's properties and listens on every address they name.
+    pub async fn bind(props: &Props) -> Result<Self, Error> {
+        let config = RestConfig::parse(props)?;
+        let listeners = bind("listeners", &config.listeners).await?;
+        let admin_listeners = match &config.admin {
+            Admin::Beside => None,
+            Admin::Alone(urls) => Some(bind("admin.listeners", urls).await?),
+        };
+        let advertised = advertised(&config, &listeners).await;
+        Ok(Self {
+            config,
+            listeners,
+            admin_listeners,
+            advertised,
+        })
+    }
+
+    /// Where other workers reach this one: a URL that ends with a slash.
+    pub fn advertised_url(&self) -> String {
+        format!("http://{}/", self.advertised)
+    }
+
+    /// Names this worker in statuses: the host and port of [`Self::advertised_url`].
+    pub fn worker_id(&self) -> &str {
+        &self.advertised
+    }
+
+    /// The addresses that the endpoints are at, as bound.
+    pub fn local_addrs(&self) -> Vec<std::net::SocketAddr> {
+        self.listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect()
+    }
+
+    /// The addresses that the endpoints under `/admin` are at, as bound, if they are apart.
+    pub fn admin_addrs(&self) -> Vec<std::net::SocketAddr> {
+        let listeners = self.admin_listeners.iter().flatten();
+        listeners.filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Serves until it is cancelled; requests on their way may then finish for a while. `more` is served beside the
+    /// API's own endpoints.
+    pub async fn serve(self, api: Api, more: Router, cancel: CancellationToken) {
+        let api = Arc::new(api.at(&self.advertised));
+        let part = if self.admin_listeners.is_none() {
+            Part::All
+        } else {
+            Part::WithoutAdmin
+        };
+        let main = resources::router(&api, part).merge(more);
+        let main = resources::with_headers(main, self.config.cors, self.config.header_rules);
+        let admin = resources::with_headers(resources::router(&api, Part::AdminOnly), None, Vec::new());
+
+        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut acceptors = JoinSet::new();
+        for (listener, router) in self
+            .listeners
+            .into_iter()
+            .map(|listener| (listener, main.clone()))
+            .chain(
+                self.admin_listeners
+                    .into_iter()
+                    .flatten()
+                    .map(|listener| (listener, admin.clone())),
+            )
+        {
+            acceptors.spawn(accept(listener, router, slots.clone(), cancel.child_token()));
+        }
+        info!(url = self.advertised, "the REST server is ready");
+        while acceptors.join_next().await.is_some() {}
+    }
+}
+
+async fn bind(key: &'static str, listeners: &[Listener]) -> Result<Vec<TcpListener>, Error> {
+    let mut bound = Vec::new();
+    for listener in listeners {
+        let url = listener.to_string();
+        bound.push(
+            listener
+                .bind()
+                .await
+                .map_err(|source| Error::Bind { key, url, source })?,
+        );
+    }
+    Ok(bound)
+}
+
+/// Host and port of this worker for others.
+async fn advertised(config: &RestConfig, bound: &[TcpListener]) -> String {
+    let of_protocol = |listener: &&Listener| {
+        config
+            .advertised_protocol
+            .is_none_or(|wanted| listener.protocol == wanted)
+    };
+    let first = config
+        .listeners
+        .iter()
+        .position(|listener| of_protocol(&listener))
+        .unwrap_or(0);
+    let host = match (&config.advertised_host, &config.listeners[first].host) {
+        (Some(host), _) | (None, Some(host)) => host.clone(),
+        (None, None) => local_address().await,
+    };
+    let bound_port = bound[first]
+        .local_addr()
+        .map_or(config.listeners[first].port, |address| address.port());
+    format!("{}:{}", in_url(&host), config.advertised_port.unwrap_or(bound_port))
+}
+
+/// Takes connections from one listener, and waits for them at the end.
+async fn accept(listener: TcpListener, router: Router, slots: Arc<Semaphore>, cancel: CancellationToken) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = cancel.cancelled() => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = async {
+                let slot = slots.clone().acquire_owned().await.expect("it is never closed");
+                listener.accept().await.map(|(socket, _)| (socket, slot))
+            } => accepted,
+        };
+        match accepted {
+            Ok((socket, slot)) => {
+                let (router, cancel) = (router.clone(), cancel.clone());
+                connections.spawn(async move {
+                    serve_connection(socket, router, cancel).await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                warn!(%error, "the REST server cannot accept a connection");
+                sleep(ACCEPT_RETRY).await;
+            }
+        }
+    }
+    drop(listener);
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if timeout(STOP_TIMEOUT, ended).await.is_err() {
+        debug!("the REST server leaves requests unanswered");
+    }
+}
+
+async fn serve_connection(socket: TcpStream, router: Router, cancel: CancellationToken) {
+    // Answers are written at once and whole; waiting for more to send gains nothing.
+    let _ = socket.set_nodelay(true);
+    let verdict = Verdict::default();
+    let stream = RequestStream::new(socket, PATIENCE, verdict.clone());
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let answered = refusal(request.method().as_str(), &verdict);
+        let router = router.clone();
+        Box::pin(async move {
+            match answered {
+                Some(answer) => Ok(answer),
+                None => hyper::service::Service::call(&router, request.map(Body::new)).await,
+            }
+        })
+    });
+    let mut http = http1::Builder::new();
+    // Heads are bounded and timed in front of it. Someone who has said all may still listen.
+    http.timer(TokioTimer::new()).header_read_timeout(None).half_close(true);
+    let mut connection = http.serve_connection(TokioIo::new(stream), service);
+    let mut is_stopping = false;
+    let ended = loop {
+        tokio::select! {
+            ended = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
+            () = cancel.cancelled(), if !is_stopping => {
+                is_stopping = true;
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "a REST connection broke");
+        return;
+    }
+    let socket = connection.into_parts().io.into_inner().into_inner();
+    let _ = timeout(LINGER.0, linger(socket)).await;
+}
+
+/// The answer to what stands in for an unreadable request.
+fn refusal(method: &str, verdict: &OnceLock<head::Malformed>) -> Option<Response> {
+    let malformed = verdict.get().filter(|_| method == MALFORMED_METHOD)?;
+    Some(RestError::new(malformed.status, malformed.why.clone()).closing())
+}
+
+/// Closes without a reset, which could overtake the answer.
+async fn linger(mut socket: TcpStream) -> io::Result<()> {
+    socket.shutdown().await?;
+    tokio::io::copy(&mut (&mut socket).take(LINGER.1), &mut tokio::io::sink()).await?;
+    Ok(())
+}
