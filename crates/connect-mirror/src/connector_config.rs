@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use config_def::{ConfigDef, ConfigError, ConfigErrors, ConfigKey, Importance, Props, Type, Validator, Values, key};
+use config_def::{
+    ConfigDef, ConfigError, ConfigErrors, ConfigKey, Importance, Props, Type, Validator, Values, key, security,
+};
 use kafka_client::config::{ClientKind, without_effect};
 
 use crate::{
@@ -10,18 +12,32 @@ use crate::{
     replication_policy::{DEFAULT_REPLICATION_POLICY, IDENTITY_REPLICATION_POLICY, ReplicationPolicy},
 };
 
-/// The keys that the connectors share, besides those of Connect and of security.
+/// The keys that the connectors share, besides those of Connect and before those of TLS and SASL. This and all tables
+/// of connectors are in Kafka's order, which REST shows.
 pub(crate) static BASE_KEYS: &[ConfigKey] = &[
-    key("admin.timeout.ms", Type::Long)
-        .default("60000")
-        .doc("How long start waits for each of its first steps, and stop for the jobs to end."),
-    key("config.providers", Type::List)
-        .default("")
-        .validator(Validator::LIST)
-        .doc("Names of the providers that resolve `${name:path:key}` in values."),
     key("enabled", Type::Boolean)
         .default("true")
         .doc("Whether this flow replicates."),
+    key("source.cluster.alias", Type::String)
+        .importance(Importance::High)
+        .doc("The name of the cluster that is read."),
+    key("target.cluster.alias", Type::String)
+        .default("target")
+        .importance(Importance::High)
+        .doc("The name of the cluster that is written."),
+    key("admin.timeout.ms", Type::Long)
+        .default("60000")
+        .doc("How long start waits for each of its first steps, and stop for the jobs to end."),
+    key("replication.policy.class", Type::Class)
+        .default("org.apache.kafka.connect.mirror.DefaultReplicationPolicy")
+        .classes(&[DEFAULT_REPLICATION_POLICY, IDENTITY_REPLICATION_POLICY])
+        .doc("How remote topics are named: DefaultReplicationPolicy or IdentityReplicationPolicy."),
+    key("replication.policy.separator", Type::String)
+        .default(".")
+        .doc("What stands between cluster alias and topic in the name of a remote topic."),
+    key("replication.policy.internal.topic.separator.enabled", Type::Boolean)
+        .default("true")
+        .doc("Whether the separator is also used in the names of MirrorMaker's internal topics."),
     key("forwarding.admin.class", Type::Class)
         .default("org.apache.kafka.clients.admin.ForwardingAdmin")
         .classes(&["org.apache.kafka.clients.admin.ForwardingAdmin"])
@@ -30,24 +46,17 @@ pub(crate) static BASE_KEYS: &[ConfigKey] = &[
         .default("org.apache.kafka.common.metrics.JmxReporter")
         .validator(Validator::LIST)
         .doc("Java classes that report metrics."),
-    key("replication.policy.class", Type::Class)
-        .default("org.apache.kafka.connect.mirror.DefaultReplicationPolicy")
-        .classes(&[DEFAULT_REPLICATION_POLICY, IDENTITY_REPLICATION_POLICY])
-        .doc("How remote topics are named: DefaultReplicationPolicy or IdentityReplicationPolicy."),
-    key("replication.policy.internal.topic.separator.enabled", Type::Boolean)
-        .default("true")
-        .doc("Whether the separator is also used in the names of MirrorMaker's internal topics."),
-    key("replication.policy.separator", Type::String)
-        .default(".")
-        .doc("What stands between cluster alias and topic in the name of a remote topic."),
-    key("source.cluster.alias", Type::String)
-        .importance(Importance::High)
-        .doc("The name of the cluster that is read."),
-    key("target.cluster.alias", Type::String)
-        .default("target")
-        .importance(Importance::High)
-        .doc("The name of the cluster that is written."),
+    security::SECURITY_PROTOCOL,
+    key("config.providers", Type::List)
+        .default("")
+        .validator(Validator::LIST)
+        .doc("Names of the providers that resolve `${name:path:key}` in values."),
 ];
+
+/// How long a poll waits.
+pub(crate) const CONSUMER_POLL_TIMEOUT: ConfigKey = key("consumer.poll.timeout.ms", Type::Long)
+    .default("1000")
+    .doc("How long one poll waits for records.");
 
 /// Where the offset syncs topic lies.
 pub(crate) const OFFSET_SYNCS_TOPIC_LOCATION: ConfigKey = key("offset-syncs.topic.location", Type::String)

@@ -9,30 +9,44 @@ use kafka_client::{ClientConfig, ConsumerConfig, config::ClientKind};
 use crate::{
     client_props::Side,
     connector_config::{
-        BASE_KEYS, MirrorConnectorConfig, OFFSET_SYNCS_TOPIC_LOCATION, TASK_INDEX, collect, interval,
-        offset_syncs_topic, parse_all, scheduled_interval,
+        BASE_KEYS, CONSUMER_POLL_TIMEOUT, MirrorConnectorConfig, OFFSET_SYNCS_TOPIC_LOCATION, TASK_INDEX, collect,
+        interval, offset_syncs_topic, parse_all, scheduled_interval,
     },
     group_filter::{self, DEFAULT_GROUP_FILTER, GroupFilter},
     topic_filter::{DEFAULT_TOPIC_FILTER, TopicFilter},
 };
 
 static OWN_KEYS: &[ConfigKey] = &[
-    key("checkpoints.topic.replication.factor", Type::Short)
-        .default("3")
-        .doc("Replication factor of the checkpoints topic when it is created; -1: the broker's default."),
-    key("consumer.poll.timeout.ms", Type::Long)
-        .default("1000")
-        .doc("How long one poll waits for records."),
+    key("group.filter.class", Type::Class)
+        .default("org.apache.kafka.connect.mirror.DefaultGroupFilter")
+        .classes(&[DEFAULT_GROUP_FILTER])
+        .doc("The class that chooses for which groups checkpoints are written."),
+    key("refresh.groups.enabled", Type::Boolean)
+        .default("true")
+        .doc("Whether new consumer groups are looked for."),
+    key("refresh.groups.interval.seconds", Type::Long)
+        .default("600")
+        .doc("How often to look for new consumer groups."),
     key("emit.checkpoints.enabled", Type::Boolean)
         .default("true")
         .doc("Whether checkpoints are written."),
     key("emit.checkpoints.interval.seconds", Type::Long)
         .default("60")
         .doc("How often checkpoints are written."),
-    key("group.filter.class", Type::Class)
-        .default("org.apache.kafka.connect.mirror.DefaultGroupFilter")
-        .classes(&[DEFAULT_GROUP_FILTER])
-        .doc("The class that chooses for which groups checkpoints are written."),
+    key("sync.group.offsets.enabled", Type::Boolean)
+        .default("false")
+        .doc("Whether translated offsets are committed for idle groups on the target cluster."),
+    key("sync.group.offsets.interval.seconds", Type::Long)
+        .default("60")
+        .doc("How often translated offsets are committed."),
+    key("checkpoints.topic.replication.factor", Type::Short)
+        .default("3")
+        .doc("Replication factor of the checkpoints topic when it is created; -1: the broker's default."),
+    OFFSET_SYNCS_TOPIC_LOCATION,
+    key("topic.filter.class", Type::Class)
+        .default("org.apache.kafka.connect.mirror.DefaultTopicFilter")
+        .classes(&[DEFAULT_TOPIC_FILTER])
+        .doc("The class that chooses which topics are replicated."),
     key("metric.names.formats", Type::List)
         .default("legacy")
         .validator(Validator::List {
@@ -41,32 +55,15 @@ static OWN_KEYS: &[ConfigKey] = &[
             null_allowed: false,
         })
         .doc("Which names the metrics have: legacy, new or both."),
-    key("refresh.groups.enabled", Type::Boolean)
-        .default("true")
-        .doc("Whether new consumer groups are looked for."),
-    key("refresh.groups.interval.seconds", Type::Long)
-        .default("600")
-        .doc("How often to look for new consumer groups."),
-    key("sync.group.offsets.enabled", Type::Boolean)
-        .default("false")
-        .doc("Whether translated offsets are committed for idle groups on the target cluster."),
-    key("sync.group.offsets.interval.seconds", Type::Long)
-        .default("60")
-        .doc("How often translated offsets are committed."),
-    key("topic.filter.class", Type::Class)
-        .default("org.apache.kafka.connect.mirror.DefaultTopicFilter")
-        .classes(&[DEFAULT_TOPIC_FILTER])
-        .doc("The class that chooses which topics are replicated."),
 ];
 
 /// Every key of the connector. The topic filter's own keys are read by the filter, and not listed, as in Kafka.
 pub static CONFIG_DEF: ConfigDef = ConfigDef::new(&[
     CONNECTOR_KEYS,
-    &[security::SECURITY_PROTOCOL],
+    BASE_KEYS,
     security::SSL,
     security::SASL,
-    BASE_KEYS,
-    &[OFFSET_SYNCS_TOPIC_LOCATION],
+    &[CONSUMER_POLL_TIMEOUT],
     group_filter::KEYS,
     OWN_KEYS,
 ]);

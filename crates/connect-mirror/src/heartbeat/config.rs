@@ -25,14 +25,8 @@ static OWN_KEYS: &[ConfigKey] = &[
 ];
 
 /// Every key of the connector.
-pub static CONFIG_DEF: ConfigDef = ConfigDef::new(&[
-    CONNECTOR_KEYS,
-    &[security::SECURITY_PROTOCOL],
-    security::SSL,
-    security::SASL,
-    BASE_KEYS,
-    OWN_KEYS,
-]);
+pub static CONFIG_DEF: ConfigDef =
+    ConfigDef::new(&[CONNECTOR_KEYS, BASE_KEYS, security::SSL, security::SASL, OWN_KEYS]);
 
 /// The settings of the connector and of its task. `enabled` has no say here: a disabled flow beats, too.
 #[derive(Debug)]

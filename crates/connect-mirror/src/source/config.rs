@@ -12,20 +12,50 @@ use crate::{
     client_props::{Side, client_props},
     config_property_filter::{CONFIG_PROPERTIES_EXCLUDE, ConfigPropertyFilter, DEFAULT_CONFIG_PROPERTY_FILTER},
     connector_config::{
-        BASE_KEYS, MirrorConnectorConfig, OFFSET_SYNCS_TOPIC_LOCATION, TASK_INDEX, collect, offset_syncs_topic,
-        parse_all, scheduled_interval,
+        BASE_KEYS, CONSUMER_POLL_TIMEOUT, MirrorConnectorConfig, OFFSET_SYNCS_TOPIC_LOCATION, TASK_INDEX, collect,
+        offset_syncs_topic, parse_all, scheduled_interval,
     },
     topic_filter::{self, DEFAULT_TOPIC_FILTER, TopicFilter},
 };
 
 static OWN_KEYS: &[ConfigKey] = &[
+    key("topic.filter.class", Type::Class)
+        .default("org.apache.kafka.connect.mirror.DefaultTopicFilter")
+        .classes(&[DEFAULT_TOPIC_FILTER])
+        .doc("The class that chooses which topics are replicated."),
     key("config.property.filter.class", Type::Class)
         .default("org.apache.kafka.connect.mirror.DefaultConfigPropertyFilter")
         .classes(&[DEFAULT_CONFIG_PROPERTY_FILTER])
         .doc("The class that chooses which topic settings are copied."),
-    key("consumer.poll.timeout.ms", Type::Long)
-        .default("1000")
-        .doc("How long one poll waits for records."),
+    CONSUMER_POLL_TIMEOUT,
+    key("refresh.topics.enabled", Type::Boolean)
+        .default("true")
+        .doc("Whether new topics and partitions are looked for."),
+    key("refresh.topics.interval.seconds", Type::Long)
+        .default("600")
+        .doc("How often to look for new topics and partitions."),
+    key("sync.topic.configs.enabled", Type::Boolean)
+        .default("true")
+        .doc("Whether settings of topics are copied."),
+    key("sync.topic.configs.interval.seconds", Type::Long)
+        .default("600")
+        .doc("How often settings are copied."),
+    key("sync.topic.acls.enabled", Type::Boolean)
+        .default("true")
+        .doc("Whether ACLs of topics are copied."),
+    key("sync.topic.acls.interval.seconds", Type::Long)
+        .default("600")
+        .doc("How often ACLs are copied."),
+    key("replication.factor", Type::Int)
+        .default("2")
+        .doc("Replication factor of remote topics when they are created; -1: the broker's default."),
+    key("offset-syncs.topic.replication.factor", Type::Short)
+        .default("3")
+        .doc("Replication factor of the offset syncs topic when it is created; -1: the broker's default."),
+    key("offset.lag.max", Type::Long)
+        .default("100")
+        .doc("How many records a remote partition may be ahead of its last offset sync."),
+    OFFSET_SYNCS_TOPIC_LOCATION,
     key("emit.offset-syncs.enabled", Type::Boolean)
         .default("true")
         .doc("Whether offset syncs are written, which checkpoints need."),
@@ -40,48 +70,16 @@ static OWN_KEYS: &[ConfigKey] = &[
             null_allowed: false,
         })
         .doc("Which names the metrics have: legacy, new or both."),
-    key("offset-syncs.topic.replication.factor", Type::Short)
-        .default("3")
-        .doc("Replication factor of the offset syncs topic when it is created; -1: the broker's default."),
-    key("offset.lag.max", Type::Long)
-        .default("100")
-        .doc("How many records a remote partition may be ahead of its last offset sync."),
-    key("refresh.topics.enabled", Type::Boolean)
-        .default("true")
-        .doc("Whether new topics and partitions are looked for."),
-    key("refresh.topics.interval.seconds", Type::Long)
-        .default("600")
-        .doc("How often to look for new topics and partitions."),
-    key("replication.factor", Type::Int)
-        .default("2")
-        .doc("Replication factor of remote topics when they are created; -1: the broker's default."),
-    key("sync.topic.acls.enabled", Type::Boolean)
-        .default("true")
-        .doc("Whether ACLs of topics are copied."),
-    key("sync.topic.acls.interval.seconds", Type::Long)
-        .default("600")
-        .doc("How often ACLs are copied."),
-    key("sync.topic.configs.enabled", Type::Boolean)
-        .default("true")
-        .doc("Whether settings of topics are copied."),
-    key("sync.topic.configs.interval.seconds", Type::Long)
-        .default("600")
-        .doc("How often settings are copied."),
-    key("topic.filter.class", Type::Class)
-        .default("org.apache.kafka.connect.mirror.DefaultTopicFilter")
-        .classes(&[DEFAULT_TOPIC_FILTER])
-        .doc("The class that chooses which topics are replicated."),
 ];
 
 /// Every key of the connector.
 pub static CONFIG_DEF: ConfigDef = ConfigDef::new(&[
     CONNECTOR_KEYS,
-    &[security::SECURITY_PROTOCOL],
+    BASE_KEYS,
     security::SSL,
     security::SASL,
-    BASE_KEYS,
-    &[CONFIG_PROPERTIES_EXCLUDE, OFFSET_SYNCS_TOPIC_LOCATION],
     topic_filter::KEYS,
+    &[CONFIG_PROPERTIES_EXCLUDE],
     OWN_KEYS,
 ]);
 
