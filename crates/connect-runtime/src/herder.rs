@@ -16,6 +16,8 @@ mod request;
 mod request_error;
 mod requests;
 mod restarts;
+#[doc(hidden)]
+pub mod scripted;
 mod stage;
 mod starting;
 mod status_writes;

@@ -26,7 +26,9 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// What is to become of a stopped connector's offsets.
-pub(super) enum Modification {
+#[doc(hidden)]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Modification {
     Alter(Vec<(JsonMap, Option<JsonMap>)>),
     Reset,
 }

@@ -15,10 +15,11 @@ use crate::{
 };
 
 /// Where an answer goes. Dropped, it says that the worker is shutting down.
-pub(super) type Reply<T> = oneshot::Sender<Result<T, RequestError>>;
+pub type Reply<T> = oneshot::Sender<Result<T, RequestError>>;
 
 /// All that can be asked of the herder.
-pub(super) enum Request {
+#[doc(hidden)]
+pub enum Request {
     Ping(Reply<()>),
     ConnectorInfos(Reply<Vec<ConnectorInfo>>),
     ConnectorInfo {
