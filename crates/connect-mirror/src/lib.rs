@@ -21,13 +21,18 @@ mod internal_topic;
 mod metrics;
 pub mod mirror_maker_config;
 mod name_filter;
+mod offset_runs;
+mod offset_sync_history;
 mod offset_sync_producer;
+mod offset_sync_store;
 mod offset_sync_writer;
 pub mod records;
 pub mod replication_policy;
 mod scheduler;
 pub mod source;
+mod sync_slots;
 pub mod topic_filter;
+mod topic_reader;
 
 pub use clock::Clock;
 pub use environment::MirrorEnvironment;

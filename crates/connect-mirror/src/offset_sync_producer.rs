@@ -2,15 +2,20 @@
 //!
 //! A child with its own producer and its own small queue; it ends when its task does. While the topic cannot be written the newest sync of each
 //! partition is kept and tried again (Kafka loses a sync whose send fails).
+//!
+//! Each sync carries the runs that are known of its partition, so that the last one, which compaction leaves, tells all.
+//! Those of earlier lives are read from the topic first.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use kafka_client::{Client, ProducerConfig, producer::Producer};
-use kafka_wire::{BatchBuilder, Compression, Headers, OutgoingBatch, Record, TopicPartition};
+use kafka_client::{Client, ConsumerConfig, ProducerConfig, producer::Producer};
+use kafka_wire::{BatchBuilder, Compression, OutgoingBatch, TopicPartition};
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use crate::{
     clock::Clock,
+    offset_runs::{CarriedRuns, OffsetRuns, RUNS_HEADER},
+    offset_sync_history::{OffsetSyncHistory, load_history},
     offset_sync_writer::Point,
     records::{EncodeError, OffsetSync},
 };
@@ -25,18 +30,33 @@ const RETRY_BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// How long a stopping task waits for the last syncs.
 const LAST_SYNCS_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// A sync of the partition that the task knows by this number, with what the task has seen of it.
+#[derive(Clone, Debug)]
+pub(crate) struct QueuedSync {
+    partition: usize,
+    point: Point,
+    seen: OffsetRuns,
+}
+
+impl QueuedSync {
+    pub(crate) fn new(partition: usize, point: Point, seen: &OffsetRuns) -> Self {
+        let seen = seen.clone();
+        Self { partition, point, seen }
+    }
+}
+
 /// Hands syncs to the child that writes them.
 #[derive(Debug)]
 pub(crate) struct OffsetSyncProducer {
-    queue: mpsc::Sender<(usize, Point)>,
+    queue: mpsc::Sender<QueuedSync>,
     child: JoinSet<()>,
 }
 
 impl OffsetSyncProducer {
     /// Starts the child. `sources` names the partitions by the numbers under which syncs are handed in.
     pub(crate) fn start(
-        client: Client,
-        config: ProducerConfig,
+        (client, config): (Client, ProducerConfig),
+        (reader, reader_config): (Client, ConsumerConfig),
         topic: &str,
         sources: Vec<TopicPartition>,
         clock: Clock,
@@ -53,15 +73,27 @@ impl OffsetSyncProducer {
             attempts: 0,
             not_before: None,
             next_tag: 0,
+            history: OffsetSyncHistory::default(),
         };
         let mut child = JoinSet::new();
-        child.spawn(writer.run());
+        let topic = topic.to_owned();
+        child.spawn(async move {
+            // Meanwhile the newest sync of each partition waits with the task, and data flows on.
+            let history = load_history(&reader, &reader_config, &topic, &writer.sources).await;
+            Writer { history, ..writer }.run().await;
+        });
         Self { queue, child }
     }
 
     /// Queues a sync if there is room.
-    pub(crate) fn try_send(&self, partition: usize, point: Point) -> bool {
-        self.queue.try_send((partition, point)).is_ok()
+    pub(crate) fn try_send(&self, partition: usize, point: Point, seen: &OffsetRuns) -> bool {
+        match self.queue.try_reserve() {
+            Ok(room) => {
+                room.send(QueuedSync::new(partition, point, seen));
+                true
+            }
+            Err(_full) => false,
+        }
     }
 
     /// Waits until there is room for a sync. Cancel-safe.
@@ -73,7 +105,7 @@ impl OffsetSyncProducer {
     }
 
     /// Lets the child write `last` and what it has, and ends it.
-    pub(crate) async fn stop(self, last: Vec<(usize, Point)>) {
+    pub(crate) async fn stop(self, last: Vec<QueuedSync>) {
         let Self { queue, mut child } = self;
         let finish = async {
             for sync in last {
@@ -96,13 +128,14 @@ struct Writer {
     target: TopicPartition,
     sources: Arc<[TopicPartition]>,
     clock: Clock,
-    requests: mpsc::Receiver<(usize, Point)>,
-    waiting: Vec<(usize, Point)>,
-    on_its_way: Option<Vec<(usize, Point)>>,
+    requests: mpsc::Receiver<QueuedSync>,
+    waiting: Vec<QueuedSync>,
+    on_its_way: Option<Vec<QueuedSync>>,
     /// Sends that failed in a row.
     attempts: u32,
     not_before: Option<Instant>,
     next_tag: u64,
+    history: OffsetSyncHistory,
 }
 
 impl Writer {
@@ -131,7 +164,7 @@ impl Writer {
         }
     }
 
-    fn take(&mut self, sync: (usize, Point)) {
+    fn take(&mut self, sync: QueuedSync) {
         self.waiting.push(sync);
         if self.attempts > 0 {
             self.waiting = newest_of_each(std::mem::take(&mut self.waiting));
@@ -154,23 +187,35 @@ impl Writer {
         }
     }
 
-    fn batch(&self, syncs: &[(usize, Point)]) -> Result<OutgoingBatch, EncodeError> {
+    fn batch(&self, syncs: &[QueuedSync]) -> Result<OutgoingBatch, EncodeError> {
+        let newest: BTreeMap<usize, usize> = syncs
+            .iter()
+            .enumerate()
+            .map(|(at, sync)| (sync.partition, at))
+            .collect();
         let mut batch = BatchBuilder::new(Compression::None);
-        for (partition, point) in syncs {
+        for (at, QueuedSync { partition, point, seen }) in syncs.iter().enumerate() {
             let sync = OffsetSync {
                 topic_partition: self.sources[*partition].clone(),
                 upstream_offset: point.upstream,
                 downstream_offset: point.downstream,
             };
-            batch.push_record(&Record {
-                offset: 0,
-                timestamp: self.clock.now_ms(),
-                key: Some(&sync.key()?),
-                value: Some(&sync.value()),
-                headers: Headers::default(),
-            });
+            let runs = (newest[partition] == at).then(|| self.runs(&sync.topic_partition, seen).encode());
+            let header = (RUNS_HEADER, runs.as_deref());
+            batch.push(self.clock.now_ms(), Some(&sync.key()?), Some(&sync.value()), [header]);
         }
         Ok(batch.build())
+    }
+
+    fn runs(&self, partition: &TopicPartition, seen: &OffsetRuns) -> CarriedRuns {
+        let runs = match self.history.runs.get(partition) {
+            Some(known) => known.continued_by(seen),
+            None => seen.clone(),
+        };
+        CarriedRuns {
+            runs,
+            is_complete: self.history.is_complete,
+        }
     }
 
     fn finished(&mut self, result: Result<(), String>) {
@@ -202,9 +247,9 @@ impl Writer {
     }
 }
 
-fn newest_of_each(syncs: Vec<(usize, Point)>) -> Vec<(usize, Point)> {
-    let newest: BTreeMap<usize, Point> = syncs.into_iter().collect();
-    newest.into_iter().collect()
+fn newest_of_each(syncs: Vec<QueuedSync>) -> Vec<QueuedSync> {
+    let newest: BTreeMap<usize, QueuedSync> = syncs.into_iter().map(|sync| (sync.partition, sync)).collect();
+    newest.into_values().collect()
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

@@ -11,6 +11,8 @@
 
 use std::collections::VecDeque;
 
+use crate::offset_runs::OffsetRuns;
+
 /// `count` records, upstream `[upstream, upstream + count)`, written to downstream `[downstream, downstream + count)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
@@ -97,11 +99,13 @@ struct Partition {
     emission: Emission,
     pending: Option<Point>,
     delayed: Option<Point>,
+    /// All that was acknowledged in this task's life.
+    seen: OffsetRuns,
 }
 
 /// Collects the syncs of a task. Partitions are numbered by the task.
 ///
-/// It never waits: `send` is offered the oldest pending sync and answers `false` when there is no room; the sync then
+/// It never waits: `send` is offered the oldest pending sync, with all runs of its partition, and answers `false` when there is no room; the sync then
 /// stays, and a newer one of its partition takes its place in the order.
 #[derive(Debug)]
 pub(crate) struct OffsetSyncWriter {
@@ -122,7 +126,13 @@ impl OffsetSyncWriter {
     }
 
     /// Records that the target has acknowledged, in upstream order within a partition.
-    pub(crate) fn acknowledged(&mut self, partition: usize, run: Run, mut send: impl FnMut(usize, Point) -> bool) {
+    pub(crate) fn acknowledged(
+        &mut self,
+        partition: usize,
+        run: Run,
+        mut send: impl FnMut(usize, Point, &OffsetRuns) -> bool,
+    ) {
+        self.partitions[partition].seen.acknowledged(run);
         let emitted = self.partitions[partition].emission.observe(run, self.offset_lag_max);
         for point in emitted.into_iter().flatten() {
             self.set_pending(partition, point);
@@ -144,12 +154,12 @@ impl OffsetSyncWriter {
     }
 
     /// Offers the pending syncs, oldest first, until `send` has no more room.
-    pub(crate) fn send_pending(&mut self, mut send: impl FnMut(usize, Point) -> bool) {
+    pub(crate) fn send_pending(&mut self, mut send: impl FnMut(usize, Point, &OffsetRuns) -> bool) {
         while let Some(&partition) = self.pending_order.front() {
             let point = self.partitions[partition]
                 .pending
                 .expect("a queued partition has a pending sync");
-            if !send(partition, point) {
+            if !send(partition, point, &self.partitions[partition].seen) {
                 return;
             }
             self.partitions[partition].pending = None;
@@ -247,7 +257,7 @@ mod tests {
                         downstream,
                         count: 1,
                     },
-                    |_, point| {
+                    |_, point, _| {
                         sent.push(point);
                         true
                     },
@@ -310,7 +320,7 @@ mod tests {
                     expected.push(*last);
                 }
                 let mut sent = Vec::new();
-                writer.acknowledged(0, run, |_, point| { sent.push(point); true });
+                writer.acknowledged(0, run, |_, point, _| { sent.push(point); true });
                 prop_assert_eq!(sent, expected);
                 prop_assert_eq!(writer.partitions[0].delayed, model.delayed);
             }
@@ -321,7 +331,7 @@ mod tests {
             let mut writer = OffsetSyncWriter::new(1, offset_lag_max);
             let mut model = PerRecord::new(offset_lag_max);
             for run in runs {
-                writer.acknowledged(0, run, |_, _| false);
+                writer.acknowledged(0, run, |_, _, _| false);
                 for delta in 0..i64::from(run.count) {
                     model.record(run.upstream + delta, run.downstream + delta);
                 }
@@ -330,7 +340,7 @@ mod tests {
             prop_assert_eq!(writer.partitions[0].pending, newest);
             writer.promote_delayed();
             let mut sent = Vec::new();
-            writer.send_pending(|_, point| { sent.push(point); true });
+            writer.send_pending(|_, point, _| { sent.push(point); true });
             prop_assert_eq!(sent, vec![model.delayed.or(newest).unwrap()]);
         }
     }
@@ -346,12 +356,12 @@ mod tests {
                     downstream: offset,
                     count: 1,
                 },
-                |_, _| false,
+                |_, _, _| false,
             );
         }
         let mut room = 1;
         let mut sent = Vec::new();
-        let mut send = |partition, point: Point| {
+        let mut send = |partition, point: Point, _: &OffsetRuns| {
             if room == 0 {
                 return false;
             }

@@ -160,6 +160,8 @@ pub struct OffsetSyncsConfig {
     pub producer_client: ClientConfig,
     /// How to produce.
     pub producer: ProducerConfig,
+    /// Reads what was written to the topic before.
+    pub consumer: ConsumerConfig,
 }
 
 /// Whether a connector can deliver exactly once (`ExactlyOnceSupport`).
@@ -253,12 +255,17 @@ impl MirrorSourceTaskConfig {
                 let (location, topic) = offset_syncs_topic(&values, &connector);
                 let role = format!("offset-syncs-{}-producer", location.name());
                 let client = (location, ClientKind::Producer, role.as_str());
-                collect(&mut errors, connector.parse_client(client, ProducerConfig::parse)).map(|producer| {
+                let producer = collect(&mut errors, connector.parse_client(client, ProducerConfig::parse));
+                let role = format!("offset-syncs-{}-consumer", location.name());
+                let client = (location, ClientKind::Consumer, role.as_str());
+                let consumer = collect(&mut errors, connector.parse_client(client, ConsumerConfig::parse));
+                producer.zip(consumer).map(|(producer, consumer)| {
                     Some(OffsetSyncsConfig {
                         topic,
                         offset_lag_max: values.long("offset.lag.max"),
                         producer_client: producer.client.clone(),
                         producer,
+                        consumer,
                     })
                 })
             }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    offset_sync_producer::OffsetSyncProducer,
+    offset_sync_producer::{OffsetSyncProducer, QueuedSync},
     offset_sync_writer::{OffsetSyncWriter, Run},
 };
 
@@ -174,8 +174,8 @@ impl Copier {
     pub(crate) async fn stop(mut self) {
         if let Some(OffsetSyncs { mut writer, producer }) = self.syncs.take() {
             let mut last = Vec::new();
-            writer.send_pending(|partition, point| {
-                last.push((partition, point));
+            writer.send_pending(|partition, point, seen| {
+                last.push(QueuedSync::new(partition, point, seen));
                 true
             });
             producer.stop(last).await;
@@ -350,7 +350,7 @@ impl Copier {
 
     fn send_pending_syncs(&mut self) {
         if let Some(OffsetSyncs { writer, producer }) = &mut self.syncs {
-            writer.send_pending(|partition, point| producer.try_send(partition, point));
+            writer.send_pending(|partition, point, seen| producer.try_send(partition, point, seen));
         }
     }
 }
@@ -375,7 +375,9 @@ impl OffsetSyncs {
                 downstream,
                 count,
             };
-            writer.acknowledged(partition, run, |partition, point| producer.try_send(partition, point));
+            writer.acknowledged(partition, run, |partition, point, seen| {
+                producer.try_send(partition, point, seen)
+            });
             downstream += i64::from(count);
         }
     }

@@ -83,9 +83,10 @@ impl MirrorSourceTask {
         let client = self.environment.client(&syncs.producer_client);
         let writer = OffsetSyncWriter::new(config.assigned.len(), syncs.offset_lag_max);
         let sources = config.assigned.clone();
+        let reader = self.environment.client(&syncs.consumer.client);
         let producer = OffsetSyncProducer::start(
-            client,
-            syncs.producer.clone(),
+            (client, syncs.producer.clone()),
+            (reader, syncs.consumer.clone()),
             &syncs.topic,
             sources,
             self.environment.clock,
