@@ -1,5 +1,6 @@
 //! Members of one group against an embedded Kafka, on a paused clock.
 
+mod over_tcp;
 mod support;
 mod trouble;
 

@@ -63,6 +63,14 @@ pub(crate) struct Copy {
 }
 
 impl Copy {
+    pub(crate) fn of(topic: &Topic) -> Arc<Self> {
+        Arc::new(Self {
+            topic: topic.clone(),
+            seen: Arc::new(Mutex::new(topic.snapshot())),
+            is_stuck: AtomicBool::new(false),
+        })
+    }
+
     pub(crate) fn see(&self) {
         *lock(&self.seen) = self.topic.snapshot();
     }
@@ -137,12 +145,12 @@ impl Worker {
         let mut config = GroupConfig::new("connect-cluster", url(name));
         config.scheduled_rebalance_max_delay = MAX_DELAY;
         change(&mut config);
-        let copy = Arc::new(Copy {
-            topic: topic.clone(),
-            seen: Arc::new(Mutex::new(topic.snapshot())),
-            is_stuck: AtomicBool::new(false),
-        });
-        let client = client(cluster, name);
+        let copy = Copy::of(topic);
+        Self::of(client(cluster, name), config, copy, name)
+    }
+
+    /// A worker of any cluster.
+    pub(crate) fn of(client: Client, config: GroupConfig, copy: Arc<Copy>, name: &'static str) -> Self {
         let (member, handle, events) = Member::new(client, config, copy.clone()).expect("a configuration");
         let (cancel, view, stopping) = (CancellationToken::new(), Arc::default(), Arc::default());
         let mut tasks = JoinSet::new();
@@ -253,17 +261,20 @@ pub(crate) fn url(name: &str) -> String {
     format!("http://{name}:8083/")
 }
 
-fn client(cluster: &Arc<Cluster>, name: &str) -> Client {
-    let servers = cluster.bootstrap_servers();
-    let servers = servers.split(',').map(|server| {
+pub(crate) fn client_config(bootstrap_servers: &str, name: &str) -> ClientConfig {
+    let servers = bootstrap_servers.split(',').map(|server| {
         let (host, port) = server.rsplit_once(':').expect("host:port");
         HostPort::new(host, port.parse().expect("a port"))
     });
-    let config = ClientConfig {
+    ClientConfig {
         bootstrap_servers: servers.collect(),
         client_id: format!("connect-{name}:8083").into(),
         ..ClientConfig::default()
-    };
+    }
+}
+
+fn client(cluster: &Arc<Cluster>, name: &str) -> Client {
+    let config = client_config(&cluster.bootstrap_servers(), name);
     let cluster = cluster.clone();
     let dialer = Dialer::from_fn(move |_host, port| {
         let cluster = cluster.clone();
