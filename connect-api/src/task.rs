@@ -30,6 +30,10 @@ pub struct BatchOutcome {
     /// `Ok(Some(base))`: written, its first record at target offset `base`. `Ok(None)`: written, but the target did not
     /// say where (a repeat that it had forgotten). `Err`: not written, and not stored as handled.
     pub result: Result<Option<i64>, Refusal>,
+    /// Which of its records were written, in runs of first (counted from 0) and count, one behind the other from the
+    /// base offset on. `None`: all. The others were dropped by a transformation, or skipped because they cannot be
+    /// handled and `errors.tolerance` is `all`.
+    pub records: Option<Vec<(u32, u32)>>,
 }
 
 /// A target partition that would not take a batch, for a reason that waiting a moment does not mend.

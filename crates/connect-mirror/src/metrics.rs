@@ -98,6 +98,10 @@ impl PartitionMetrics {
     /// The target acknowledged `records`; the next upstream offset to be acknowledged is `next`.
     pub(crate) fn acknowledged(&self, now_ms: i64, records: u64, oldest: i64, newest: i64, next: i64) {
         let mut values = lock(&self.0);
+        values.next_to_acknowledge = next;
+        if records == 0 {
+            return; // a transformation dropped them all
+        }
         values.record_count += records;
         values.records.record(now_ms, records as f64);
         values
@@ -106,7 +110,6 @@ impl PartitionMetrics {
         values
             .replication_latency
             .record(now_ms, now_ms.saturating_sub(newest) as f64);
-        values.next_to_acknowledge = next;
     }
 
     /// Records that the source lost before they could be copied.

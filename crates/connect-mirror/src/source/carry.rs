@@ -190,6 +190,23 @@ impl UpstreamRuns {
         std::iter::once(self.first).chain(self.rest.iter().copied())
     }
 
+    /// The offsets of the records at these places of the batch, which are runs of first (counted from 0) and count.
+    pub(crate) fn select(&self, places: &[(u32, u32)]) -> Vec<(i64, u32)> {
+        let mut selected: Vec<(i64, u32)> = Vec::with_capacity(places.len());
+        let mut before = 0;
+        for (first, count) in self.iter() {
+            for &(place, wanted) in places {
+                let from = place.max(before);
+                let to = place.saturating_add(wanted).min(before + count);
+                if from < to {
+                    selected.push((first + i64::from(from - before), to - from));
+                }
+            }
+            before += count;
+        }
+        selected
+    }
+
     fn push(&mut self, offset: i64, count: u32) {
         let last = self.rest.last_mut().unwrap_or(&mut self.first);
         if last.0 + i64::from(last.1) == offset {
@@ -361,6 +378,16 @@ mod tests {
         *bytes.last_mut().unwrap() ^= 1;
         let entry = BatchIter::new(Bytes::from(bytes)).next().unwrap().unwrap();
         assert_eq!(carry(&entry, 0, &rules()).unwrap_err().offset, 0);
+    }
+
+    #[test]
+    fn places_of_a_batch_have_the_offsets_of_its_runs() {
+        let mut runs = UpstreamRuns::dense(10, 3);
+        runs.push(20, 2);
+        assert_eq!(runs.select(&[(0, 5)]), [(10, 3), (20, 2)]);
+        assert_eq!(runs.select(&[(0, 1), (2, 2)]), [(10, 1), (12, 1), (20, 1)]);
+        assert_eq!(runs.select(&[(4, 9)]), [(21, 1)]);
+        assert_eq!(runs.select(&[]), []);
     }
 
     proptest! {

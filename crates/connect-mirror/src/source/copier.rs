@@ -136,12 +136,17 @@ impl Copier {
             self.in_flight_bytes -= sent.cost_bytes();
             match outcome.result {
                 Ok(base) => {
+                    let written = outcome.records.map(|places| sent.upstream.select(&places));
+                    let records = match &written {
+                        Some(runs) => runs.iter().map(|(_, count)| u64::from(*count)).sum(),
+                        None => sent.records,
+                    };
                     let partition = &mut self.partitions[at];
                     // Behind the last record there may be offsets that hold none, such as markers.
                     let next = partition.oldest_in_flight().unwrap_or(partition.position);
                     partition.metrics.acknowledged(
                         now_ms,
-                        sent.records,
+                        records,
                         sent.oldest_timestamp,
                         sent.newest_timestamp,
                         next,
@@ -151,7 +156,10 @@ impl Copier {
                         tracing::info!(task = self.task_id, partition = %partition.source, "partition flows again");
                     }
                     if let (Some(base), Some(syncs)) = (base, &mut self.syncs) {
-                        syncs.acknowledged(at, sent.upstream.iter(), base);
+                        match written {
+                            Some(runs) => syncs.acknowledged(at, runs.into_iter(), base),
+                            None => syncs.acknowledged(at, sent.upstream.iter(), base),
+                        }
                     }
                 }
                 Err(refusal) => {
@@ -466,6 +474,7 @@ mod tests {
             tag: given[0].tag,
             target,
             result: Err(refusal),
+            records: None,
         }]);
 
         let left: Vec<_> = copier.ready.iter().map(|batch| batch.target.to_string()).collect();

@@ -192,7 +192,7 @@ async fn run_task(
                         offsets.0.lock().unwrap().insert((*key).clone(), offset);
                     }
                     let result = outcome.result.map_err(|no| Refusal { reason: no.reason, code: no.code });
-                    told.push(BatchOutcome { tag: task_tag, target: outcome.target, result });
+                    told.push(BatchOutcome { tag: task_tag, target: outcome.target, result, records: None });
                 }
                 task.acked(told);
             }

@@ -246,6 +246,7 @@ impl WorkerSourceTask {
                 tag: batch.task_tag,
                 target,
                 result,
+                records: None,
             });
         }
         self.task.acked(told);
