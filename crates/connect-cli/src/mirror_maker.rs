@@ -140,7 +140,6 @@ impl Flows {
                 dialer: dialer.clone(),
                 clock: Clock::system(),
                 assignments: Assignments::single_node(),
-                worker_client: None,
                 logger_levels: None,
             });
             let cancel = cancel.child_token();

@@ -7,24 +7,33 @@ mod answers;
 mod assignment;
 mod children;
 mod config_writes;
+mod group;
 mod handle;
 mod offsets;
 mod other_workers;
 mod plan;
+mod publications;
 mod queries;
+mod reconcile;
 mod request;
 mod request_error;
 mod requests;
 mod restarts;
 #[doc(hidden)]
 pub mod scripted;
+mod shutdown;
 mod stage;
 mod starting;
+mod startup;
 mod status_writes;
 mod statuses;
 mod task_configs;
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    sync::Arc,
+};
 
 use connect_api::Props;
 use kafka_client::Dialer;
@@ -34,24 +43,25 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, debug, error, info, info_span, warn};
+use tracing::{Instrument, error, info_span};
 
 pub use self::{
     answers::{
         ConnectorInfo, ConnectorKind, ConnectorOffset, ConnectorStateInfo, JsonMap, Put, RestartAnswer, StateInfo,
     },
-    assignment::{Assignment, Assignments, Share},
+    assignment::Assignments,
     handle::HerderHandle,
     other_workers::{InternalRequest, LoggerLevels, RequestSignature, WorkerClient, WorkerClientError},
     request_error::RequestError,
     stage::Stage,
 };
 use self::{
-    children::{ChildSet, Children, Exit, running},
+    assignment::{Share, Source},
+    children::{ChildSet, Children, Exit},
     config_writes::{ConfigChange, ConfigWrites},
-    plan::{Phase, Step, Wanted, WantedTask, steps},
+    group::{Group, GroupNews, next_news},
     request::Request,
-    restarts::{RestartScope, Restarts},
+    restarts::Restarts,
     stage::Progress,
     status_writes::StatusWrites,
 };
@@ -61,23 +71,17 @@ use crate::{
     plugins::Plugins,
     settings::WorkerSettings,
     storage::{
-        self, KafkaBasedLog, StoreLoops, Stores,
-        config::{ConfigEvent, ConfigState, RawConfig, raw},
-        status::StatusKey,
+        self, KafkaBasedLog, LogState, StoreLoops, Stores,
+        config::{ConfigState, RawConfig},
+        status::StatusState,
     },
-    trouble::Trouble,
-    worker::{
-        CONNECTOR_STOP_TIMEOUT, ConnectorChange, ConnectorRequests, ConnectorTaskId, State, TargetState, WorkerEvent,
-        WorkerEvents, sleep_until,
-    },
+    worker::{ConnectorRequests, ConnectorTaskId, WorkerEvent, WorkerEvents, sleep_until},
 };
 
 /// Reports from connectors and tasks that wait for the herder; they are rare, and it is fast.
 const WORKER_EVENT_CAPACITY: usize = 256;
-/// While the target cannot be reached at the start: first and longest wait between attempts.
-const OPEN_RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
-/// How long the end waits for the last statuses to be written.
-const STATUS_FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+/// Requests that wait for a rebalance to end. More wait in the queue.
+const PARKED_CAPACITY: usize = 256;
 
 /// What a herder is made of.
 pub struct HerderOptions {
@@ -97,8 +101,6 @@ pub struct HerderOptions {
     pub clock: Clock,
     /// Who says what is ours to run.
     pub assignments: Assignments,
-    /// How other workers of the group are asked; alone there are none.
-    pub worker_client: Option<Arc<dyn WorkerClient>>,
     /// Who sets this process's loggers when a level is given for the whole cluster.
     pub logger_levels: Option<Arc<dyn LoggerLevels>>,
 }
@@ -118,6 +120,9 @@ pub enum Error {
     /// Something about an internal topic that only a person can mend.
     #[error("the worker cannot use its internal topics")]
     Storage(#[from] storage::Error),
+    /// The group would not have this worker.
+    #[error("the worker cannot be a member of its group")]
+    Group(#[from] connect_group::Error),
     /// One of its own parts ended: a fault in this program.
     #[error("a part of the worker ended unexpectedly: {0}")]
     Internal(String),
@@ -132,8 +137,6 @@ pub struct Herder {
     plugins: Arc<dyn Plugins>,
     dialer: Dialer,
     clock: Clock,
-    assignments: Assignments,
-    worker_client: Option<Arc<dyn WorkerClient>>,
     logger_levels: Option<Arc<dyn LoggerLevels>>,
     requests: mpsc::Receiver<Request>,
     events: WorkerEvents,
@@ -151,10 +154,15 @@ pub struct Herder {
     cancel_stores: CancellationToken,
     stores: Option<Stores>,
     config_changes: Option<KafkaBasedLog<ConfigState>>,
+    status_changes: Option<KafkaBasedLog<StatusState>>,
     config_writes: ConfigWrites,
     status_writes: StatusWrites,
     restarts: Restarts,
-    assignment: Option<Assignment>,
+    /// What is ours to run; `None` before anything is known.
+    share: Option<Share>,
+    group: Option<Group>,
+    /// Requests that wait until the group knows who has to answer them.
+    parked: VecDeque<Request>,
     generation: i32,
     lifecycle: Lifecycle,
     progress: watch::Sender<Progress>,
@@ -168,6 +176,8 @@ struct TaskVersion(u64);
 enum Lifecycle {
     /// The internal topics are being opened and read.
     Starting,
+    /// The group has assigned nothing yet.
+    Joining,
     Running,
     ShuttingDown,
 }
@@ -178,6 +188,11 @@ enum Job {
     ReadToEnd(Result<(), storage::Error>),
     ConfigWritten(Result<(), Arc<storage::Error>>),
     StatusesWritten(Result<(), storage::Error>),
+    Published {
+        connector: Arc<str>,
+        attempt: u64,
+        sent: Result<(), WorkerClientError>,
+    },
     /// Someone who asked has the answer.
     Answered,
 }
@@ -191,7 +206,8 @@ enum Event {
     Job(Job),
     Broken(String),
     ConfigsChanged,
-    Assignment(Assignment),
+    StatusesChanged,
+    Group(GroupNews),
     Tick,
 }
 
@@ -208,9 +224,15 @@ impl Herder {
             dialer,
             clock,
             assignments,
-            worker_client,
             logger_levels,
         } = options;
+        let group = match assignments.0 {
+            Source::SingleNode => None,
+            Source::Group {
+                rest_url,
+                worker_client,
+            } => Some(Group::new(rest_url, worker_client)),
+        };
         let (handle, requests, progress) = HerderHandle::new(plugins.clone());
         let herder = Self {
             flow,
@@ -220,8 +242,6 @@ impl Herder {
             plugins,
             dialer,
             clock,
-            assignments,
-            worker_client,
             logger_levels,
             requests,
             events,
@@ -236,10 +256,13 @@ impl Herder {
             cancel_stores: CancellationToken::new(),
             stores: None,
             config_changes: None,
+            status_changes: None,
             config_writes: ConfigWrites::new(),
             status_writes: StatusWrites::new(),
             restarts: Restarts::default(),
-            assignment: None,
+            share: None,
+            group,
+            parked: VecDeque::new(),
             generation: 0,
             lifecycle: Lifecycle::Starting,
             progress,
@@ -256,7 +279,7 @@ impl Herder {
 
     async fn run_loop(mut self, cancel: CancellationToken) -> Result<(), Error> {
         self.begin_stage("opening the internal topics");
-        let opening = open_stores(self.settings.clone(), self.dialer.clone(), self.clock.clone());
+        let opening = startup::open_stores(self.settings.clone(), self.dialer.clone(), self.clock.clone());
         self.jobs.spawn(async { Job::Opened(opening.await) }.in_current_span());
         let end = loop {
             let event = tokio::select! {
@@ -276,9 +299,10 @@ impl Herder {
 
     async fn next_event(&mut self) -> Event {
         let deadline = self.next_deadline();
-        let running = self.lifecycle == Lifecycle::Running;
+        let has_read = matches!(self.lifecycle, Lifecycle::Joining | Lifecycle::Running);
+        let may_ask = self.lifecycle == Lifecycle::Running && self.parked.len() < PARKED_CAPACITY;
         tokio::select! {
-            Some(request) = self.requests.recv(), if running => Event::Request(request),
+            Some(request) = self.requests.recv(), if may_ask => Event::Request(request),
             Some(event) = self.events_seen.recv() => Event::Worker(event),
             Some(exit) = self.child_set.join_next() => match exit {
                 Ok(exit) => Event::Exited(exit),
@@ -292,8 +316,9 @@ impl Herder {
             Some(ended) = self.store_loops.join_next() => {
                 Event::Broken(ended.map_or_else(|error| error.to_string(), |()| "a log's loop".to_owned()))
             }
-            Some(assignment) = self.assignments.receiver.recv(), if running => Event::Assignment(assignment),
-            () = changed(&mut self.config_changes), if running => Event::ConfigsChanged,
+            news = next_news(self.group.as_mut()) => Event::Group(news),
+            () = changed(&mut self.config_changes), if has_read => Event::ConfigsChanged,
+            () = changed(&mut self.status_changes), if has_read && self.group.is_some() => Event::StatusesChanged,
             () = sleep_until(deadline) => Event::Tick,
         }
     }
@@ -306,11 +331,15 @@ impl Herder {
             Event::Exited(exit) => self.on_exit(exit),
             Event::Job(job) => self.on_job(job)?,
             Event::ConfigsChanged => self.on_configs_changed(),
-            Event::Assignment(assignment) => self.on_assignment(assignment),
+            // Whoever stops something that is not configured any more says a last word about it.
+            Event::StatusesChanged => self.tidy_statuses(),
+            Event::Group(news) => self.on_group(news)?,
             Event::Tick => self.abort_late_children(),
             Event::Aborted => {}
             Event::Broken(what) => return Err(Error::Internal(what)),
         }
+        self.tend_group();
+        self.send_publications();
         self.write_what_waits();
         Ok(())
     }
@@ -325,6 +354,10 @@ impl Herder {
                 self.jobs
                     .spawn(async move { Job::ReadToEnd(reading.read_to_end().await) }.in_current_span());
                 self.config_changes = Some(stores.configs.clone());
+                self.status_changes = Some(stores.statuses.clone());
+                let kafka_cluster_id = stores.configs.kafka_cluster_id();
+                self.progress
+                    .send_modify(|progress| progress.kafka_cluster_id = kafka_cluster_id);
                 self.stores = Some(stores);
             }
             Job::ReadToEnd(read) => {
@@ -333,9 +366,13 @@ impl Herder {
                     stores.configs.state().go_live();
                 }
                 if self.lifecycle == Lifecycle::Starting {
-                    self.lifecycle = Lifecycle::Running;
-                    self.complete_stage();
-                    self.progress.send_modify(|progress| progress.started = true);
+                    match self.group {
+                        Some(_) => {
+                            self.lifecycle = Lifecycle::Joining;
+                            self.join_group()?;
+                        }
+                        None => self.start_alone(),
+                    }
                 }
             }
             Job::ConfigWritten(result) => {
@@ -343,309 +380,14 @@ impl Herder {
                 self.reconcile();
             }
             Job::StatusesWritten(result) => self.status_writes.finished(result),
+            Job::Published {
+                connector,
+                attempt,
+                sent,
+            } => self.on_published(&connector, attempt, sent),
             Job::Answered => {}
         }
         Ok(())
-    }
-
-    fn on_assignment(&mut self, assignment: Assignment) {
-        let Some(stores) = &self.stores else { return };
-        // Alone there is no group to count generations: go on with the highest, so that our word on a failure is not
-        // taken for an old one, neither by us nor by a worker that takes over.
-        let found = stores.statuses.state().highest_generation();
-        self.generation = assignment
-            .generation
-            .unwrap_or_else(|| found.unwrap_or_default().max(1));
-        {
-            let configs = stores.configs.state();
-            let (connectors, tasks) = (
-                configs.connectors().count(),
-                configs.connectors().map(|(_, c)| c.task_configs().len()),
-            );
-            info!(
-                leader = assignment.leader,
-                generation = self.generation,
-                connectors,
-                tasks = tasks.sum::<usize>(),
-                config_offset = configs.config_offset().unwrap_or(-1),
-                "Starting connectors and tasks"
-            );
-        }
-        let leads = assignment.leader;
-        self.assignment = Some(assignment);
-        if leads {
-            self.write_given_connectors();
-        }
-        self.reconcile();
-        self.tidy_statuses();
-    }
-
-    /// The connectors of a dedicated worker's file: the leader writes what differs from what is stored. Raw is compared
-    /// with raw, so that variables alone are no difference.
-    fn write_given_connectors(&mut self) {
-        for (name, props) in &self.given {
-            if let Err(error) = self.plugins.validate(props) {
-                error!(
-                    connector = name,
-                    flow = self.flow,
-                    error = error.chain(),
-                    "Failed to configure connector, its old configuration stays"
-                );
-                continue;
-            }
-            let config = raw::from_props(props);
-            self.config_writes.push(
-                ConfigChange::PutConnector {
-                    name: name.clone(),
-                    config,
-                    initial_state: None,
-                },
-                None,
-            );
-        }
-    }
-
-    fn on_configs_changed(&mut self) {
-        let Some(stores) = &self.stores else { return };
-        let events = stores.configs.state().take_events();
-        let mut changed = false;
-        let mut restarts: BTreeMap<String, RestartScope> = BTreeMap::new();
-        for event in events {
-            match event {
-                ConfigEvent::Changed(_) => changed = true,
-                ConfigEvent::RestartRequested {
-                    connector,
-                    include_tasks,
-                    only_failed,
-                } => {
-                    let scope = RestartScope::new(include_tasks, only_failed);
-                    let merged = restarts.entry(connector).or_insert(scope);
-                    *merged = scope.max(*merged);
-                }
-                ConfigEvent::LoggerLevel { logger, level } => {
-                    if let Some(levels) = &self.logger_levels {
-                        levels.set(&logger, &level);
-                    }
-                }
-                ConfigEvent::SessionKey => {}
-            }
-        }
-        for (connector, scope) in restarts {
-            self.restart(&connector, scope);
-        }
-        if changed {
-            self.reconcile();
-            self.tidy_statuses();
-        }
-    }
-
-    /// Makes what runs here what should run here.
-    fn reconcile(&mut self) {
-        let (Some(stores), Some(assignment), Lifecycle::Running) = (&self.stores, &self.assignment, self.lifecycle)
-        else {
-            return;
-        };
-        let wanted = Wanted::new(&stores.configs.state(), &assignment.share);
-        let configs = wanted
-            .connectors
-            .iter()
-            .map(|(name, wanted)| (name.clone(), wanted.config.clone()))
-            .collect();
-        for step in steps(&configs, &running(&self.connectors)) {
-            match step {
-                Step::Stop(name) => self.stop_connector(&name),
-                Step::Forget(name) => drop(self.connectors.remove(&name)),
-                Step::Start(name) => self.start_connector(&name, &wanted.connectors[&name]),
-            }
-        }
-        let version = |task: &WantedTask| TaskVersion(task.generation);
-        let versions = wanted
-            .tasks
-            .iter()
-            .map(|(id, task)| (id.clone(), version(task)))
-            .collect();
-        for step in steps(&versions, &running(&self.tasks)) {
-            match step {
-                Step::Stop(id) => self.stop_task(&id),
-                Step::Forget(id) => drop(self.tasks.remove(&id)),
-                Step::Start(id) => self.start_task(&id, &wanted.tasks[&id]),
-            }
-        }
-        self.restarts.give_up(
-            |name| self.connectors.contains_key(name),
-            |id| self.tasks.contains_key(id),
-        );
-        for (name, wanted) in &wanted.connectors {
-            if let Some(child) = self.connectors.get(name) {
-                child.set_target(wanted.target);
-            }
-        }
-        for (id, wanted) in &wanted.tasks {
-            if let Some(child) = self.tasks.get(id) {
-                child.set_target(wanted.target);
-            }
-        }
-    }
-
-    fn on_worker(&mut self, event: WorkerEvent) {
-        match event {
-            WorkerEvent::Connector { name, run, change } => {
-                let Some(child) = self.connectors.get_mut(&name).filter(|child| child.run == run) else {
-                    return;
-                };
-                match change {
-                    ConnectorChange::State(state, trace) => {
-                        if child.phase == Phase::Active {
-                            self.restarts.connector_started(&name, state);
-                        }
-                        (child.state, child.trace) = (state, trace.clone());
-                        self.put_status(StatusKey::Connector(name.to_string()), state, trace);
-                    }
-                    ConnectorChange::TaskConfigs(tasks) => self.on_task_configs(&name, &tasks),
-                }
-            }
-            WorkerEvent::Task { id, run, state } => {
-                let Some(child) = self.tasks.get_mut(&id).filter(|child| child.run == run) else {
-                    return;
-                };
-                (child.state, child.trace) = (state, None);
-                info!(task = %id, ?state, "task changed its state");
-                self.put_status(StatusKey::Task(id), state, None);
-            }
-            WorkerEvent::ActiveTopic { id, topic } => self.put_active_topic(&topic, &id),
-        }
-    }
-
-    fn on_task_configs(&mut self, name: &str, tasks: &[Props]) {
-        let Some(stores) = &self.stores else { return };
-        let change = {
-            let configs = stores.configs.state();
-            let Some(connector) = configs.connector(name) else {
-                return;
-            };
-            if connector.target_state() != TargetState::Started {
-                return;
-            }
-            let tasks = task_configs::to_raw(tasks, connector.config().expect("it is configured"));
-            if !connector.needs_task_configs(&tasks) {
-                debug!(connector = name, tasks = tasks.len(), "task configs are unchanged");
-                return;
-            }
-            ConfigChange::PutTasks {
-                name: name.to_owned(),
-                tasks,
-            }
-        };
-        if self.leads() {
-            self.config_writes.push(change, None);
-        } else {
-            // Forwarding to the leader comes with the group.
-            warn!(connector = name, "new task configs wait for the leader");
-        }
-    }
-
-    fn on_exit(&mut self, exit: Exit<Arc<str>, ConnectorTaskId>) {
-        // What it reported before its end may still be waiting, and comes first.
-        while let Ok(event) = self.events_seen.try_recv() {
-            self.on_worker(event);
-        }
-        match exit {
-            Exit::Connector { key: name, run } => {
-                let Some(child) = self.connectors.get(&name).filter(|child| child.run == run) else {
-                    return;
-                };
-                let restarting = child.restarting;
-                self.connectors.remove(&name);
-                self.put_stopped(StatusKey::Connector(name.to_string()), restarting);
-            }
-            Exit::Task { key: id, run, end } => {
-                let Some(child) = self.tasks.get_mut(&id).filter(|child| child.run == run) else {
-                    return;
-                };
-                match end {
-                    Err(error) if child.phase == Phase::Active => {
-                        let trace = error.chain();
-                        error!(task = %id, error = trace, "task failed and stays so until it is restarted");
-                        child.fail(trace.clone());
-                        self.put_status_safe(StatusKey::Task(id), State::Failed, Some(trace));
-                    }
-                    _ => {
-                        let restarting = child.restarting;
-                        self.tasks.remove(&id);
-                        self.put_stopped(StatusKey::Task(id), restarting);
-                    }
-                }
-            }
-        }
-        self.reconcile();
-        self.tidy_statuses();
-    }
-
-    /// Nothing of a child that was given up is believed any more; its successor may start.
-    fn abort_late_children(&mut self) {
-        let now = Instant::now();
-        let late: Vec<Arc<str>> = self
-            .connectors
-            .iter_mut()
-            .filter_map(|(name, child)| child.abort_if_late(now).then(|| name.clone()))
-            .collect();
-        for name in late {
-            warn!(connector = &*name, "connector did not stop in time and was given up");
-            let restarting = self.connectors.remove(&name).is_some_and(|child| child.restarting);
-            self.put_stopped(StatusKey::Connector(name.to_string()), restarting);
-        }
-        let late: Vec<ConnectorTaskId> = self
-            .tasks
-            .iter_mut()
-            .filter_map(|(id, child)| child.abort_if_late(now).then(|| id.clone()))
-            .collect();
-        for id in late {
-            warn!(task = %id, "task did not stop in time (task.shutdown.graceful.timeout.ms) and was given up");
-            let restarting = self.tasks.remove(&id).is_some_and(|child| child.restarting);
-            self.put_stopped(StatusKey::Task(id), restarting);
-        }
-        self.reconcile();
-        self.tidy_statuses();
-    }
-
-    fn begin_stage(&self, description: &str) {
-        let stage = Stage {
-            description: description.to_owned(),
-            began_ms: self.clock.now_ms(),
-            completed_ms: None,
-        };
-        self.progress.send_modify(|progress| progress.stage = Some(stage));
-    }
-
-    fn complete_stage(&self) {
-        let now_ms = self.clock.now_ms();
-        self.progress.send_modify(|progress| {
-            if let Some(stage) = &mut progress.stage {
-                stage.completed_ms = Some(now_ms);
-            }
-        });
-    }
-
-    fn leader_url(&self) -> Option<String> {
-        None
-    }
-
-    /// Whether this worker writes configurations.
-    fn leads(&self) -> bool {
-        self.assignment.as_ref().is_some_and(|assignment| assignment.leader)
-    }
-
-    fn stop_connector(&mut self, name: &Arc<str>) {
-        if let Some(child) = self.connectors.get_mut(name) {
-            // The connector's own limit is enforced inside; this one is for code that holds the thread.
-            child.stop(CONNECTOR_STOP_TIMEOUT * 2);
-        }
-    }
-
-    fn stop_task(&mut self, id: &ConnectorTaskId) {
-        if let Some(child) = self.tasks.get_mut(id) {
-            child.stop(self.settings.task_shutdown_graceful_timeout);
-        }
     }
 
     fn write_what_waits(&mut self) {
@@ -673,44 +415,8 @@ impl Herder {
             .chain(tasks)
             .chain(config_retry)
             .chain(self.status_writes.retry_at())
+            .chain(self.group.as_ref().and_then(Group::next_deadline))
             .min()
-    }
-
-    /// Stop intake, stop connectors and tasks, write the last statuses, close the logs; each step with a deadline.
-    async fn shut_down(mut self) {
-        self.lifecycle = Lifecycle::ShuttingDown;
-        self.requests.close();
-        while self.requests.try_recv().is_ok() {}
-        self.config_writes.refuse_all();
-        for name in self.connectors.keys().cloned().collect::<Vec<_>>() {
-            self.stop_connector(&name);
-        }
-        for id in self.tasks.keys().cloned().collect::<Vec<_>>() {
-            self.stop_task(&id);
-        }
-        while !self.child_set.is_empty() {
-            let event = self.next_event().await;
-            if let Err(error) = self.on(event) {
-                // Without its logs a task cannot end orderly.
-                error!(error = chain(&error), "the worker ends at once");
-                self.child_set.abort_all();
-                while self.child_set.join_next().await.is_some() {}
-            }
-        }
-        let deadline = Instant::now() + STATUS_FLUSH_TIMEOUT;
-        while !self.status_writes.is_empty() && self.stores.is_some() {
-            let Ok(event) = tokio::time::timeout_at(deadline, self.next_event()).await else {
-                warn!("the last statuses could not be written in time");
-                break;
-            };
-            if self.on(event).is_err() {
-                break;
-            }
-        }
-        self.jobs.shutdown().await;
-        self.cancel_stores.cancel();
-        while self.store_loops.join_next().await.is_some() {}
-        info!("worker stopped");
     }
 }
 
@@ -723,33 +429,7 @@ impl fmt::Debug for Herder {
     }
 }
 
-/// Opens the internal topics, however long their cluster is away.
-async fn open_stores(
-    settings: WorkerSettings,
-    dialer: Dialer,
-    clock: Clock,
-) -> Result<(Stores, Box<StoreLoops>), storage::Error> {
-    let mut trouble = Trouble::new(OPEN_RETRY.0, OPEN_RETRY.1);
-    loop {
-        let error = match Stores::open(&settings, &dialer, &clock).await {
-            Err(error) if !error.is_fatal() => error,
-            opened_or_fatal => return opened_or_fatal.map(|(stores, loops)| (stores, Box::new(loops))),
-        };
-        let failure = trouble.failed();
-        if failure.report {
-            let lasting_s = failure.lasting.as_secs();
-            warn!(
-                error = error.chain(),
-                attempts = failure.attempts,
-                lasting_s,
-                "the worker's internal topics cannot be reached, trying again"
-            );
-        }
-        tokio::time::sleep(failure.wait).await;
-    }
-}
-
-async fn changed(log: &mut Option<KafkaBasedLog<ConfigState>>) {
+async fn changed<S: LogState>(log: &mut Option<KafkaBasedLog<S>>) {
     let news = match log {
         Some(log) => log.changed().await,
         None => std::future::pending().await,

@@ -3,9 +3,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use config_def::{ConfigErrors, Props, Values, with_prefix_stripped};
+use connect_group::{ConnectProtocol, GroupConfig};
 
 use crate::{
     config,
+    session::SessionSettings,
     storage::{InternalTopic, TopicKind},
 };
 
@@ -24,6 +26,8 @@ pub struct WorkerSettings {
     pub topic_tracking_reset: bool,
     /// Where it keeps what it has to remember.
     pub storage: Storage,
+    /// Its group; a standalone worker has none. The REST URL is filled in by whoever knows it.
+    pub group: Option<GroupSettings>,
     /// All of it, variables resolved: the base of every client.
     pub props: Props,
 }
@@ -47,6 +51,39 @@ pub enum Storage {
     },
 }
 
+/// What a worker of a group has to know.
+#[derive(Clone, Debug)]
+pub struct GroupSettings {
+    /// The group protocol.
+    pub config: GroupConfig,
+    /// Signatures of requests between workers.
+    pub sessions: SessionSettings,
+}
+
+impl GroupSettings {
+    fn new(values: &Values) -> Self {
+        let protocol = values.string("connect.protocol").parse();
+        let config = GroupConfig {
+            protocol: protocol.unwrap_or(ConnectProtocol::Sessioned),
+            session_timeout: values.millis("session.timeout.ms"),
+            rebalance_timeout: values.millis("rebalance.timeout.ms"),
+            heartbeat_interval: values.millis("heartbeat.interval.ms"),
+            scheduled_rebalance_max_delay: values.millis("scheduled.rebalance.max.delay.ms"),
+            worker_sync_timeout: values.millis("worker.sync.timeout.ms"),
+            worker_unsync_backoff: values.millis("worker.unsync.backoff.ms"),
+            ..GroupConfig::new(values.string("group.id"), "")
+        };
+        let sessions = SessionSettings {
+            key_ttl: values.millis("inter.worker.key.ttl.ms"),
+            key_algorithm: values.string("inter.worker.key.generation.algorithm").to_owned(),
+            key_bits: values.opt_int("inter.worker.key.size"),
+            signature_algorithm: values.string("inter.worker.signature.algorithm").to_owned(),
+            verification_algorithms: values.list("inter.worker.verification.algorithms").to_vec(),
+        };
+        Self { config, sessions }
+    }
+}
+
 impl WorkerSettings {
     /// Reads a distributed worker's properties; every problem at once.
     pub fn parse(props: &Props) -> Result<Self, ConfigErrors> {
@@ -58,7 +95,11 @@ impl WorkerSettings {
             offsets: internal_topic(TopicKind::Offset, partitions(TopicKind::Offset), &values, props),
             statuses: internal_topic(TopicKind::Status, partitions(TopicKind::Status), &values, props),
         };
-        Ok(Self::new(&values, storage, props))
+        let group = Some(GroupSettings::new(&values));
+        Ok(Self {
+            group,
+            ..Self::new(&values, storage, props)
+        })
     }
 
     /// Reads a standalone worker's properties; every problem at once.
@@ -78,6 +119,7 @@ impl WorkerSettings {
             topic_tracking: values.boolean("topic.tracking.enable"),
             topic_tracking_reset: values.boolean("topic.tracking.allow.reset"),
             storage,
+            group: None,
             props: props.clone(),
         }
     }

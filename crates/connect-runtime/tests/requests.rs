@@ -1,6 +1,7 @@
 //! What REST asks of a worker alone, and how it is answered. Runs on a real Kafka too, as `worker.rs` does.
 
 #[expect(unreachable_pub, reason = "shared by the test files of this crate")]
+#[allow(dead_code, reason = "each of them uses its part")]
 mod support;
 
 use std::sync::atomic::Ordering::SeqCst;

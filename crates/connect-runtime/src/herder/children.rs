@@ -104,6 +104,10 @@ impl<V, X> Child<V, X> {
         late
     }
 
+    pub(super) fn is_stopping(&self) -> bool {
+        self.phase == Phase::Stopping
+    }
+
     pub(super) fn abort_at(&self) -> Option<Instant> {
         self.abort_at
     }

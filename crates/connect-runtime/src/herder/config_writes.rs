@@ -8,8 +8,9 @@ use crate::{
     storage::{
         self, KafkaBasedLog, KeyValue,
         config::{
-            ConfigState, RawConfig, commit_record, connector_record, connector_tombstone, logger_level_record,
-            restart_record, target_state_record, target_state_tombstone, task_record,
+            ConfigState, RawConfig, SessionKey, commit_record, connector_record, connector_tombstone,
+            logger_level_record, restart_record, session_key_record, target_state_record, target_state_tombstone,
+            task_record,
         },
     },
     trouble::Trouble,
@@ -53,6 +54,7 @@ pub(super) enum ConfigChange {
         logger: String,
         level: String,
     },
+    PutSessionKey(SessionKey),
 }
 
 impl ConfigChange {
@@ -66,7 +68,13 @@ impl ConfigChange {
             | Self::Stop { name }
             | Self::RequestRestart { name, .. }
             | Self::SetLoggerLevel { logger: name, .. } => name,
+            Self::PutSessionKey(_) => "",
         }
+    }
+
+    /// Whether only the leader writes it.
+    fn is_leaders(&self) -> bool {
+        !matches!(self, Self::SetTargetState { .. } | Self::SetLoggerLevel { .. })
     }
 
     /// Whether it would still change something.
@@ -77,6 +85,9 @@ impl ConfigChange {
             Self::PutTasks { tasks, .. } => connector.is_some_and(|c| c.needs_task_configs(tasks)),
             Self::DeleteConnector { .. } => connector.is_some(),
             Self::SetTargetState { target, .. } => connector.is_some_and(|c| c.target_state() != *target),
+            Self::PutSessionKey(key) => state
+                .session_key()
+                .is_none_or(|known| known.creation_timestamp_ms < key.creation_timestamp_ms),
             Self::Stop { .. } | Self::RequestRestart { .. } | Self::SetLoggerLevel { .. } => true,
         }
     }
@@ -113,6 +124,7 @@ impl ConfigChange {
                 log.write(vec![restart_record(&name, include_tasks, only_failed)])
                     .await?
             }
+            Self::PutSessionKey(key) => log.write(vec![session_key_record(&key)]).await?,
             Self::SetLoggerLevel { logger, level } => log.write(vec![logger_level_record(&logger, &level)]).await?,
         }
         log.read_to_end().await
@@ -248,6 +260,23 @@ impl ConfigWrites {
         }
     }
 
+    /// Another worker leads by now: what only the leader writes is refused. What is under way may come to be written.
+    pub(super) fn give_up_leading(&mut self, error: &RequestError) {
+        for queued in std::mem::take(&mut self.queue) {
+            match (queued.change.is_leaders(), queued.reply) {
+                (false, reply) => self.queue.push_back(Queued {
+                    change: queued.change,
+                    reply,
+                }),
+                (true, Some(reply)) => reply(Err(error.clone())),
+                (true, None) => {}
+            }
+        }
+        if self.under_way.is_none() && self.queue.is_empty() {
+            self.retry_at = None;
+        }
+    }
+
     /// Nothing will be written any more.
     pub(super) fn refuse_all(&mut self) {
         for queued in self.under_way.take().into_iter().chain(self.queue.drain(..)) {
@@ -266,5 +295,6 @@ fn describe(change: &ConfigChange) -> &'static str {
         ConfigChange::SetTargetState { .. } | ConfigChange::Stop { .. } => "target state",
         ConfigChange::RequestRestart { .. } => "restart request",
         ConfigChange::SetLoggerLevel { .. } => "logger level",
+        ConfigChange::PutSessionKey(_) => "session key",
     }
 }

@@ -52,7 +52,7 @@ impl Wanted {
             }
             for (number, task) in (0..).zip(state.task_configs()) {
                 let id = ConnectorTaskId::new(name.clone(), number);
-                if share.has_task(&id) {
+                if share.may_run_task(&id) {
                     let generation = state.task_generation().unwrap_or_default();
                     let (config, connector_config) = (task.clone(), config.clone());
                     wanted.tasks.insert(
@@ -127,7 +127,10 @@ pub(super) fn steps<K: Ord + Clone, V: PartialEq>(
 
 #[cfg(test)]
 mod tests {
+    use connect_group::Work;
+
     use super::*;
+    use crate::herder::assignment::{Part, task_id};
     use crate::storage::{
         KeyValue, LogState,
         config::{commit_record, connector_record, raw, target_state_record, task_record},
@@ -190,10 +193,10 @@ mod tests {
 
     #[test]
     fn a_member_of_a_group_wants_its_share() {
-        let share = Share::Of {
-            connectors: Vec::new(),
-            tasks: vec![ConnectorTaskId::new("c", 1)],
-        };
+        let mut part = Part::default();
+        let tasks = [task_id(&ConnectorTaskId::new("c", 1))].into();
+        part.assign(&Work { tasks, ..Work::new() }, 4);
+        let share = Share::Of(part);
         let wanted = Wanted::new(&configs(&connector_with_two_tasks()), &share);
         assert!(wanted.connectors.is_empty());
         assert_eq!(wanted.tasks.keys().map(|id| id.task).collect::<Vec<_>>(), [1]);

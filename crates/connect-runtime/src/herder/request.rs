@@ -104,3 +104,33 @@ pub enum Request {
     },
     TaskMetrics(Reply<Vec<(ConnectorTaskId, Arc<TaskMetrics>)>>),
 }
+
+impl Request {
+    /// Whether who leads or owns something decides about the answer. The others are answered by any worker at any time,
+    /// from what it has read.
+    pub(super) fn depends_on_the_group(&self) -> bool {
+        match self {
+            Self::Ping(_)
+            | Self::ConnectorInfo { .. }
+            | Self::TaskConfigs { .. }
+            | Self::PutConnector { .. }
+            | Self::DeleteConnector { .. }
+            | Self::RestartConnector { .. }
+            | Self::RestartTask { .. }
+            | Self::Offsets { .. }
+            | Self::ModifyOffsets { .. }
+            | Self::PutTaskConfigs { .. }
+            | Self::FenceZombies { .. } => true,
+            Self::SetTargetState { target, .. } => *target == TargetState::Stopped,
+            Self::ConnectorInfos(_)
+            | Self::Statuses(_)
+            | Self::Status { .. }
+            | Self::TaskStatus { .. }
+            | Self::ActiveTopics { .. }
+            | Self::ResetActiveTopics { .. }
+            | Self::PutLoggerLevel { .. }
+            | Self::ReconfigureTasks { .. }
+            | Self::TaskMetrics(_) => false,
+        }
+    }
+}

@@ -1,4 +1,4 @@
-use super::RequestError::{AlreadyExists, BadRequest, Conflict, Forbidden, Internal, NotFound, RebalanceNeeded};
+use super::RequestError::{AlreadyExists, BadRequest, Forbidden, Internal, NotFound, RebalanceNeeded};
 use crate::worker::ConnectorTaskId;
 
 /// Why a request was not done. Displayed in Kafka's words, which are all in this file.
@@ -41,100 +41,94 @@ pub enum RequestError {
 
 /// Kafka's messages.
 impl RequestError {
-    pub(super) fn connector_not_found(name: &str) -> Self {
+    pub(crate) fn connector_not_found(name: &str) -> Self {
         NotFound(format!("Connector {name} not found"))
     }
 
-    pub(super) fn connector_exists(name: &str) -> Self {
+    pub(crate) fn connector_exists(name: &str) -> Self {
         AlreadyExists(format!("Connector {name} already exists"))
     }
 
     /// To pause, resume and stop.
-    pub(super) fn unknown_connector(name: &str) -> Self {
+    pub(crate) fn unknown_connector(name: &str) -> Self {
         NotFound(format!("Unknown connector {name}"))
     }
 
     /// To restart.
-    pub(super) fn unknown_connector_to_restart(name: &str) -> Self {
+    pub(crate) fn unknown_connector_to_restart(name: &str) -> Self {
         NotFound(format!("Unknown connector: {name}"))
     }
 
-    pub(super) fn unknown_task(id: &ConnectorTaskId) -> Self {
+    pub(crate) fn unknown_task(id: &ConnectorTaskId) -> Self {
         NotFound(format!("Unknown task: {id}"))
     }
 
-    pub(super) fn no_status(name: &str) -> Self {
+    pub(crate) fn no_status(name: &str) -> Self {
         NotFound(format!("No status found for connector {name}"))
     }
 
-    pub(super) fn no_status_to_restart(name: &str) -> Self {
+    pub(crate) fn no_status_to_restart(name: &str) -> Self {
         NotFound(format!("Status for connector {name} not found"))
     }
 
-    pub(super) fn no_task_status(id: &ConnectorTaskId) -> Self {
+    pub(crate) fn no_task_status(id: &ConnectorTaskId) -> Self {
         NotFound(format!("No status found for task {id}"))
     }
 
-    pub(super) fn task_did_not_start(id: &ConnectorTaskId) -> Self {
+    pub(crate) fn task_did_not_start(id: &ConnectorTaskId) -> Self {
         Internal(format!("Failed to start task: {id}"))
     }
 
-    pub(super) fn connector_did_not_start(name: &str) -> Self {
+    pub(crate) fn connector_did_not_start(name: &str) -> Self {
         Internal(format!("Failed to start connector: {name}"))
     }
 
-    pub(super) fn topic_tracking_disabled() -> Self {
+    pub(crate) fn topic_tracking_disabled() -> Self {
         Forbidden("Topic tracking is disabled.".to_owned())
     }
 
-    pub(super) fn topic_reset_disabled() -> Self {
+    pub(crate) fn topic_reset_disabled() -> Self {
         Forbidden("Topic tracking reset is disabled.".to_owned())
     }
 
-    pub(super) fn no_offsets_given() -> Self {
+    pub(crate) fn no_offsets_given() -> Self {
         BadRequest("Partitions / offsets need to be provided for an alter offsets request".to_owned())
     }
 
-    pub(super) fn not_stopped(name: &str) -> Self {
+    pub(crate) fn not_stopped(name: &str) -> Self {
         BadRequest(format!(
             "Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the \
              specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
         ))
     }
 
-    pub(super) fn tasks_for_stopped(name: &str) -> Self {
+    pub(crate) fn tasks_for_stopped(name: &str) -> Self {
         BadRequest(format!(
             "Cannot submit non-empty set of task configs for stopped connector {name}"
         ))
     }
 
-    pub(super) fn rebalance_expected() -> Self {
+    pub(crate) fn rebalance_expected() -> Self {
         RebalanceNeeded("Request cannot be completed because a rebalance is expected".to_owned())
     }
 
-    pub(super) fn conflicting_change(name: &str) -> Self {
-        Conflict(format!(
-            "Cannot complete request because the configuration of connector {name} has changed meanwhile"
-        ))
-    }
-
-    pub(super) fn config_write_failed() -> Self {
+    pub(crate) fn config_write_failed() -> Self {
         Internal("Error writing connector configuration to Kafka".to_owned())
     }
 
-    pub(super) fn invalid_signature() -> Self {
+    pub(crate) fn invalid_signature() -> Self {
         Forbidden("Internal request contained invalid signature.".to_owned())
     }
 
-    pub(super) fn signature_missing() -> Self {
+    pub(crate) fn signature_missing() -> Self {
         BadRequest("Internal request missing required signature".to_owned())
     }
 
-    pub(super) fn algorithm_not_available(algorithm: &str) -> Self {
+    pub(crate) fn algorithm_not_available(algorithm: &str) -> Self {
         BadRequest(format!("Algorithm {algorithm} not available"))
     }
 
-    pub(super) fn algorithm_not_supported(algorithm: &str, verified: &[String]) -> Self {
+    pub(crate) fn algorithm_not_supported(algorithm: &str, verified: &[String]) -> Self {
         let verified = verified.join(", ");
         BadRequest(format!(
             "This worker does not support the '{algorithm}' key signing algorithm used by other workers. This worker is \
@@ -143,11 +137,12 @@ impl RequestError {
         ))
     }
 
-    pub(super) fn not_there_yet() -> Self {
-        Internal("the herder does not answer this yet".to_owned())
+    /// Ours: exactly-once is not there yet.
+    pub(crate) fn no_fencing() -> Self {
+        Internal("This worker does not support exactly-once source connectors".to_owned())
     }
 
-    pub(super) fn no_session_key_yet() -> Self {
+    pub(crate) fn no_session_key_yet() -> Self {
         Self::Unavailable(
             "This worker is still starting up and has not been able to read a session key from the config topic yet"
                 .to_owned(),

@@ -6,12 +6,30 @@ use super::{
     ConfigChange, Herder, RequestError,
     answers::Put,
     config_writes::Done,
+    group::Group,
+    other_workers::InternalRequest,
     request::{Reply, Request},
 };
-use crate::{storage::config::RawConfig, worker::TargetState};
+use crate::{session, storage::config::RawConfig, worker::TargetState};
 
 impl Herder {
+    /// Answers at once, or lets the request wait while a rebalance decides who has to answer it.
     pub(super) fn on_request(&mut self, request: Request) {
+        let rebalancing = self.group.as_ref().is_some_and(|group| group.rebalancing);
+        match rebalancing && request.depends_on_the_group() {
+            true => self.parked.push_back(request),
+            false => self.do_request(request),
+        }
+    }
+
+    /// The group has settled: who waited is answered.
+    pub(super) fn take_parked_requests(&mut self) {
+        for request in std::mem::take(&mut self.parked) {
+            self.on_request(request);
+        }
+    }
+
+    fn do_request(&mut self, request: Request) {
         match request {
             Request::Ping(reply) => answer(reply, Ok(())),
             Request::ConnectorInfos(reply) => answer(reply, Ok(self.connector_infos())),
@@ -75,8 +93,13 @@ impl Herder {
                 modification,
                 reply,
             } => self.on_modify_offsets(name, modification, reply),
-            Request::PutTaskConfigs { reply, .. } => answer(reply, Err(RequestError::not_there_yet())),
-            Request::FenceZombies { reply, .. } => answer(reply, Err(RequestError::not_there_yet())),
+            Request::PutTaskConfigs {
+                name,
+                tasks,
+                request,
+                reply,
+            } => self.on_put_task_configs(name, tasks, &request, reply),
+            Request::FenceZombies { name, request, reply } => answer(reply, self.fence_zombies(&name, &request)),
         }
     }
 
@@ -104,11 +127,72 @@ impl Herder {
         self.write_then(allowed, change, reply, Put { created, info });
     }
 
+    /// A follower's connector has new task configs.
+    fn on_put_task_configs(
+        &mut self,
+        name: String,
+        tasks: Vec<RawConfig>,
+        request: &InternalRequest,
+        reply: Reply<()>,
+    ) {
+        let allowed = self
+            .verify(request)
+            .and_then(|()| self.lead())
+            .and_then(|()| self.configured(&name, RequestError::connector_not_found))
+            .and_then(|()| match self.is_stopped(&name) && !tasks.is_empty() {
+                true => Err(RequestError::tasks_for_stopped(&name)),
+                false => Ok(()),
+            });
+        self.write_if(allowed, || ConfigChange::PutTasks { name, tasks }, reply);
+    }
+
+    /// A worker that is about to start tasks exactly once asks for it.
+    fn fence_zombies(&self, name: &str, request: &InternalRequest) -> Result<(), RequestError> {
+        self.verify(request)?;
+        self.lead()?;
+        self.configured(name, RequestError::connector_not_found)?;
+        let stores = self.stores.as_ref().ok_or(RequestError::ShuttingDown)?;
+        match stores.configs.state().connector(name) {
+            Some(connector) if connector.is_pending_fencing() => Err(RequestError::no_fencing()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a request comes from a worker of the group, if the group signs its requests.
+    fn verify(&self, request: &InternalRequest) -> Result<(), RequestError> {
+        session::parse(request)?;
+        let (Some(group), Some(settings), Some(stores)) = (&self.group, &self.settings.group, &self.stores) else {
+            return Ok(());
+        };
+        match group.is_sessioned() {
+            true => settings.sessions.verify(request, stores.configs.state().session_key()),
+            false => Ok(()),
+        }
+    }
+
+    fn is_stopped(&self, name: &str) -> bool {
+        let Some(stores) = &self.stores else { return false };
+        let configs = stores.configs.state();
+        configs
+            .connector(name)
+            .is_some_and(|connector| connector.target_state() == TargetState::Stopped)
+    }
+
+    /// Whether this worker writes configurations.
+    pub(super) fn leads(&self) -> bool {
+        match &self.group {
+            Some(group) => group.leads(),
+            None => self.share.is_some(),
+        }
+    }
+
     /// Whether this worker may write what only the leader writes.
     pub(super) fn lead(&self) -> Result<(), RequestError> {
         match self.leads() {
             true => Ok(()),
-            false => Err(RequestError::Forward { url: self.leader_url() }),
+            false => Err(RequestError::Forward {
+                url: self.group.as_ref().and_then(Group::leader_url),
+            }),
         }
     }
 

@@ -138,10 +138,7 @@ impl Herder {
 
     fn restart_connector_here(&mut self, name: &Arc<str>, reply: Reply<RestartAnswer>) {
         if !self.connectors.contains_key(name) {
-            return answer(
-                reply,
-                Err(self.lead().err().unwrap_or_else(RequestError::rebalance_expected)),
-            );
+            return answer(reply, Err(self.owner_of_connector(name)));
         }
         self.restarts.connectors.entry(name.clone()).or_default().push(reply);
         self.run_connector_anew(name, false);
@@ -156,10 +153,7 @@ impl Herder {
             return answer(reply, Err(RequestError::unknown_task(id)));
         }
         if !self.tasks.contains_key(id) {
-            return answer(
-                reply,
-                Err(self.lead().err().unwrap_or_else(RequestError::rebalance_expected)),
-            );
+            return answer(reply, Err(self.owner_of_task(id)));
         }
         self.restarts.tasks.entry(id.clone()).or_default().push(reply);
         self.run_task_anew(id, false);

@@ -4,13 +4,13 @@ use std::{fmt, sync::Arc};
 
 use tokio::sync::{mpsc, watch};
 
-pub use super::{
-    offsets::Modification,
-    request::{Reply, Request},
-};
 use super::{
     HerderHandle,
     stage::{Progress, Stage},
+};
+pub use super::{
+    offsets::Modification,
+    request::{Reply, Request},
 };
 use crate::plugins::Plugins;
 

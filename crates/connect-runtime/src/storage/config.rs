@@ -5,9 +5,9 @@ mod state;
 
 pub use record::{
     RawConfig, commit_record, connector_record, connector_tombstone, logger_level_record, restart_record,
-    target_state_record, target_state_tombstone, task_record,
+    session_key_record, target_state_record, target_state_tombstone, task_record,
 };
-pub use state::{ConfigEvent, ConfigState, ConnectorConfigState};
+pub use state::{ConfigEvent, ConfigState, ConnectorConfigState, SessionKey};
 
 /// A configuration as it is stored: variables unresolved, values possibly null.
 pub mod raw {

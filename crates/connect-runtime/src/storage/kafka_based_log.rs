@@ -143,6 +143,12 @@ impl<S: LogState> KafkaBasedLog<S> {
         self.shared.state.lock().expect("applying a record does not panic")
     }
 
+    /// The id of the topic's cluster, if there is one and it has said so.
+    pub fn kafka_cluster_id(&self) -> Option<String> {
+        let metadata = self.shared.admin.as_ref()?.client().metadata();
+        metadata.cluster_id.as_ref().map(|id| id.to_string())
+    }
+
     /// Waits until everything that was written before the call has been read. Retries for as long as it takes.
     pub async fn read_to_end(&self) -> Result<(), Error> {
         let Some(admin) = &self.shared.admin else { return Ok(()) };

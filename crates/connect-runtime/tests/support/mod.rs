@@ -422,7 +422,6 @@ impl Worker {
             dialer: Dialer::tcp(),
             clock: Clock::system(),
             assignments: Assignments::single_node(),
-            worker_client: None,
             logger_levels: None,
         });
         let cancel = CancellationToken::new();

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::SessionKey;
 use crate::{
     storage::{KeyValue, json::to_java_json},
     worker::{ConnectorTaskId, TargetState},
@@ -98,6 +99,23 @@ pub fn restart_record(connector: &str, include_tasks: bool, only_failed: bool) -
     KeyValue::new(format!("{RESTART_PREFIX}{connector}"), to_java_json(&value))
 }
 
+/// The record that shares a key among the workers.
+pub fn session_key_record(key: &SessionKey) -> KeyValue {
+    #[derive(Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Stored<'a> {
+        key: &'a str,
+        algorithm: &'a str,
+        creation_timestamp: i64,
+    }
+    let value = Stored {
+        key: &key.key,
+        algorithm: &key.algorithm,
+        creation_timestamp: key.creation_timestamp_ms,
+    };
+    KeyValue::new(SESSION_KEY, to_java_json(&value))
+}
+
 /// The record that sets the level of a logger on every worker, as the user gave it.
 pub fn logger_level_record(logger: &str, level: &str) -> KeyValue {
     #[derive(Serialize)]
@@ -161,5 +179,16 @@ mod tests {
         assert_eq!(sorted(&ours), sorted(&golden[..ours.len()]));
         // Where a single member or a fixed order leaves no choice, the bytes are the same too.
         assert_eq!(ours[3..], golden[3..ours.len()]);
+        let key = SessionKey {
+            key: "A".repeat(43) + "=",
+            algorithm: "HmacSHA256".to_owned(),
+            creation_timestamp_ms: 1_700_000_000_000,
+        };
+        let ours = [
+            session_key_record(&key),
+            restart_record("c1", true, false),
+            logger_level_record("org.apache.kafka.connect", "DEBUG"),
+        ];
+        assert_eq!(ours[..], golden[9..]);
     }
 }

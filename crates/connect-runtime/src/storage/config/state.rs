@@ -27,8 +27,12 @@ pub struct ConfigState {
 /// A change that a worker may have to act on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigEvent {
-    /// A connector is new, changed or gone, has new tasks or another target state.
+    /// A connector was not configured before, or is not any more.
+    AddedOrRemoved(String),
+    /// A connector has another configuration or another target state.
     Changed(String),
+    /// Configurations of a connector's tasks were committed.
+    TasksCommitted(String),
     /// Someone asked for a restart.
     RestartRequested {
         /// Whose.
@@ -283,6 +287,7 @@ impl ConfigState {
 
     fn apply_connector(&mut self, name: &str, value: Option<Value>) -> Result<(), &'static str> {
         let connector = self.entry(name);
+        let was_configured = connector.config.is_some();
         match value {
             None => {
                 info!(connector = name, "the connector was removed");
@@ -294,7 +299,12 @@ impl ConfigState {
                 connector.target_state.get_or_insert_default();
             }
         }
-        self.emit(ConfigEvent::Changed(name.to_owned()));
+        let is_configured = connector.config.is_some();
+        let name = name.to_owned();
+        self.emit(match was_configured == is_configured {
+            true => ConfigEvent::Changed(name),
+            false => ConfigEvent::AddedOrRemoved(name),
+        });
         Ok(())
     }
 
@@ -340,7 +350,7 @@ impl ConfigState {
         connector.task_count = count;
         connector.task_configs.retain(|number, _| *number < count);
         connector.pending_fencing = true;
-        self.emit(ConfigEvent::Changed(name.to_owned()));
+        self.emit(ConfigEvent::TasksCommitted(name.to_owned()));
         Ok(())
     }
 
@@ -513,7 +523,9 @@ mod tests {
             connector_tombstone("c-1"),
         ]);
         assert_eq!(state.connectors().count(), 0);
-        assert_eq!(state.take_events(), [ConfigEvent::Changed("c-1".to_owned())]);
+        let name = || "c-1".to_owned();
+        let expected = [ConfigEvent::AddedOrRemoved(name()), ConfigEvent::TasksCommitted(name())];
+        assert_eq!(state.take_events(), expected);
         assert_eq!(state.take_events(), []);
     }
 
