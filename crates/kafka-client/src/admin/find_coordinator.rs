@@ -9,9 +9,9 @@ use crate::error::Error;
 use crate::pool::Role;
 
 /// From this version on one request may be about several keys.
-const SEVERAL_KEYS_SINCE: i16 = 4;
+pub(super) const SEVERAL_KEYS_SINCE: i16 = 4;
 /// Versions from here on are about share groups only.
-const MAX_VERSION: i16 = 5;
+pub(super) const MAX_VERSION: i16 = 5;
 
 /// What is coordinated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum CoordinatorType {
 }
 
 impl CoordinatorType {
-    const fn code(self) -> i8 {
+    pub(super) const fn code(self) -> i8 {
         match self {
             Self::Group => 0,
             Self::Transaction => 1,

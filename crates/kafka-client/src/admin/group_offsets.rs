@@ -15,11 +15,11 @@ use super::{Admin, Asked, PerItem, group_by_topic, outcome, text, topic_name};
 use crate::error::Error;
 
 /// From this version on OffsetFetch is about several groups.
-const SEVERAL_GROUPS_SINCE: i16 = 8;
+pub(super) const SEVERAL_GROUPS_SINCE: i16 = 8;
 /// From this version on OffsetFetch can wait for open transactions to end.
-const REQUIRE_STABLE_SINCE: i16 = 7;
+pub(super) const REQUIRE_STABLE_SINCE: i16 = 7;
 /// Later versions name topics by id.
-const LAST_VERSION_BY_NAME: i16 = 9;
+pub(super) const LAST_VERSION_BY_NAME: i16 = 9;
 /// From outside a group there is no generation.
 const NO_GENERATION: i32 = -1;
 
@@ -57,7 +57,7 @@ impl Admin {
             .await
     }
 
-    async fn list_group_offsets_once(
+    pub(super) async fn list_group_offsets_once(
         &self,
         group_id: &str,
         partitions: Option<&[TopicPartition]>,

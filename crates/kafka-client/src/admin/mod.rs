@@ -14,6 +14,7 @@ mod find_coordinator;
 mod group_offsets;
 mod groups;
 mod list_offsets;
+mod many_groups;
 mod offset_for_leader_epoch;
 #[cfg(test)]
 mod tests;
