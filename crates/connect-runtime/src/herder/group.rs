@@ -45,6 +45,8 @@ pub(super) struct Group {
     cancel: CancellationToken,
     events: Option<mpsc::Receiver<GroupEvent>>,
     round: Option<Arc<Round>>,
+    /// Whether the connectors that this worker was given are stored, or another worker's, which leads.
+    given_settled: bool,
     /// Who has to answer is about to change.
     pub(super) rebalancing: bool,
     /// Why to join again, once the tasks that are configured anew have stopped.
@@ -77,6 +79,7 @@ impl Group {
             cancel: CancellationToken::new(),
             events: None,
             round: None,
+            given_settled: false,
             rebalancing: true,
             rejoin: None,
             stopping: Vec::new(),
@@ -227,6 +230,7 @@ impl Herder {
             failed = round.failed,
             "the group has settled a round"
         );
+        group.given_settled &= round.is_leader;
         let same_leader = before.is_some_and(|before| before.leader == round.leader);
         if !same_leader {
             // What was on its way to the leader of before is told to the new one.
@@ -262,6 +266,12 @@ impl Herder {
             self.progress.send_modify(|progress| progress.started = true);
         }
         self.complete_stage();
+        if let Some(group) = &mut self.group
+            && group.leads()
+            && !std::mem::replace(&mut group.given_settled, true)
+        {
+            self.write_given_connectors();
+        }
         self.reconcile();
         self.tidy_statuses();
         self.rotate_session_key();

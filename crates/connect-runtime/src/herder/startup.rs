@@ -48,7 +48,7 @@ impl Herder {
 
     /// The connectors of a dedicated worker's file: the leader writes what differs from what is stored. Raw is compared
     /// with raw, so that variables alone are no difference.
-    fn write_given_connectors(&mut self) {
+    pub(super) fn write_given_connectors(&mut self) {
         for (name, props) in &self.given {
             if let Err(error) = self.plugins.validate(props) {
                 error!(
