@@ -2,7 +2,7 @@
 //! in `HELIOGRAPH_BOOTSTRAP`.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
@@ -16,7 +16,7 @@ use connect_api::{
 };
 use connect_runtime::{
     Clock, Herder, HerderHandle, HerderOptions, Plugins, WorkerSettings,
-    herder::{self, Assignments, StateInfo},
+    herder::{self, Assignments, StateInfo, WorkerClient},
     storage::config::RawConfig,
 };
 use kafka_client::{
@@ -213,6 +213,10 @@ pub struct Script {
     pub refusals: Mutex<Vec<String>>,
     /// Bytes of padding in front of each number.
     pub padding: AtomicUsize,
+    /// How many tasks count into each partition now; more than one is a fault.
+    pub active: Mutex<BTreeMap<i32, usize>>,
+    /// How often a task began to count where another did.
+    pub doubled: AtomicUsize,
 }
 
 pub enum Trouble {
@@ -275,6 +279,7 @@ impl SourceConnector for Counter {
 
     fn new_task(&self) -> Box<dyn SourceTask> {
         Box::new(CounterTask {
+            active: None,
             script: self.script.clone(),
             source: Arc::new(SourcePartition(Vec::new())),
             topic: "".into(),
@@ -300,7 +305,31 @@ impl SourceConnector for Counter {
     }
 }
 
+/// A task that counts, until it is dropped.
+struct Active(Arc<Script>, i32);
+
+impl Active {
+    fn begin(script: &Arc<Script>, partition: i32) -> Self {
+        let mut active = Script::lock(&script.active);
+        let tasks = active.entry(partition).or_default();
+        *tasks += 1;
+        if *tasks > 1 {
+            script.doubled.fetch_add(1, SeqCst);
+        }
+        Self(script.clone(), partition)
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        if let Some(tasks) = Script::lock(&self.0.active).get_mut(&self.1) {
+            *tasks -= 1;
+        }
+    }
+}
+
 struct CounterTask {
+    active: Option<Active>,
     script: Arc<Script>,
     source: Arc<SourcePartition>,
     topic: Arc<str>,
@@ -315,6 +344,7 @@ impl SourceTask for CounterTask {
         Box::pin(async move {
             self.topic = props["topic"].as_str().into();
             self.partition = props["partition"].parse().expect("a number");
+            self.active = Some(Active::begin(&self.script, self.partition));
             let number = SourceValue::Int(self.partition.into());
             self.source = Arc::new(SourcePartition(vec![("partition", number)]));
             self.next = context.offsets.offsets(&[(*self.source).clone()])[0].map_or(0, |offset| offset.0 + 1);
@@ -409,19 +439,57 @@ impl Worker {
         worker_props: &[(&str, &str)],
         connectors: Vec<(String, Props)>,
     ) -> Self {
+        let worker_id = format!("worker-{}", Clock::system().now_ms());
+        Self::run(
+            target,
+            script,
+            worker_props,
+            connectors,
+            worker_id,
+            Assignments::single_node(),
+        )
+    }
+
+    /// A member of the group of all workers of `target`, which is reached at `http://<worker_id>/`.
+    pub fn join(
+        target: &Target,
+        script: &Arc<Script>,
+        worker_props: &[(&str, &str)],
+        worker_id: &str,
+        others: Arc<dyn WorkerClient>,
+    ) -> Self {
+        let assignments = Assignments::of_group(format!("http://{worker_id}/"), others);
+        Self::run(
+            target,
+            script,
+            worker_props,
+            Vec::new(),
+            worker_id.to_owned(),
+            assignments,
+        )
+    }
+
+    fn run(
+        target: &Target,
+        script: &Arc<Script>,
+        worker_props: &[(&str, &str)],
+        connectors: Vec<(String, Props)>,
+        worker_id: String,
+        assignments: Assignments,
+    ) -> Self {
         let _ = tracing_subscriber::fmt()
             .with_test_writer()
             .with_max_level(tracing::Level::INFO)
             .try_init();
         let (herder, handle) = Herder::new(HerderOptions {
-            flow: "A->B".to_owned(),
-            worker_id: format!("worker-{}", Clock::system().now_ms()),
+            flow: worker_id.clone(),
+            worker_id,
             settings: WorkerSettings::parse(&target.worker_props(worker_props)).unwrap(),
             connectors,
             plugins: Arc::new(Counters(script.clone())),
             dialer: Dialer::tcp(),
             clock: Clock::system(),
-            assignments: Assignments::single_node(),
+            assignments,
             logger_levels: None,
         });
         let cancel = CancellationToken::new();
