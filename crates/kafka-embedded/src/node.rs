@@ -112,9 +112,10 @@ async fn answer(mut frame: Bytes, context: &Context) -> io::Result<Answer> {
         return Err(invalid(format!("API key {code} is not served")));
     };
     let api_key = supported.api_key;
-    if !supported.decodes(version) {
+    let max_version = context.shared.state().settings.max_version(supported);
+    if !supported.decodes(version) || version > max_version {
         if api_key == ApiKey::ApiVersions {
-            let refusal = api::api_versions::unsupported_version();
+            let refusal = api::api_versions::unsupported_version(&context.shared.state());
             return encode(api_key, 0, correlation_id, &refusal).map(Answer::Reply);
         }
         return Err(invalid(format!("{api_key:?} version {version} is not served")));

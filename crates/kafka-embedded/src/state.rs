@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::acl::Acls;
+use crate::api::Supported;
 use crate::control::Hooks;
 use crate::fetch_session::FetchSessions;
 use crate::group::Groups;
@@ -55,6 +56,15 @@ pub(crate) struct Settings {
     pub(crate) cluster_id: String,
     pub(crate) auto_create_topics: bool,
     pub(crate) acls_enabled: bool,
+    /// By API key, where it is less than what we can.
+    pub(crate) max_versions: BTreeMap<i16, i16>,
+}
+
+impl Settings {
+    pub(crate) fn max_version(&self, supported: &Supported) -> i16 {
+        let max = self.max_versions.get(&(supported.api_key as i16));
+        max.map_or(supported.max, |max| supported.max.min(*max))
+    }
 }
 
 #[derive(Debug)]

@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
             .with_high_watermark(log.high_watermark())
             .with_last_stable_offset(log.last_stable_offset())
             .with_log_start_offset(log.log_start_offset());
-        if let Some(diverging) = diverging_epoch(partition, wanted) {
+        if let Some(diverging) = diverging_epoch(partition, wanted)? {
             return Ok(Read {
                 data: data.with_diverging_epoch(diverging),
                 pieces: Vec::new(),
@@ -210,15 +210,19 @@ impl<'a> Reader<'a> {
 }
 
 /// Set when the client's last record is not in this log: it read from a leader that has since lost records.
-fn diverging_epoch(partition: &Partition, wanted: &Wanted) -> Option<EpochEndOffset> {
-    if wanted.last_fetched_epoch < 0 {
-        return None;
+fn diverging_epoch(partition: &Partition, wanted: &Wanted) -> Result<Option<EpochEndOffset>, E> {
+    let (log, last_fetched) = (&partition.log, wanted.last_fetched_epoch);
+    if last_fetched < 0 {
+        return Ok(None);
     }
-    let (epoch, end_offset) = partition
-        .log
-        .end_of_epoch(wanted.last_fetched_epoch, partition.leader_epoch)?;
-    let diverges = epoch < wanted.last_fetched_epoch || end_offset < wanted.fetch_offset;
-    diverges.then(|| EpochEndOffset::default().with_epoch(epoch).with_end_offset(end_offset))
+    let end = log.end_of_epoch(last_fetched, partition.leader_epoch);
+    // As in Kafka's `Partition.readRecords`: an epoch that is not known at all has no better error.
+    let (epoch, end_offset) = end.ok_or(E::OffsetOutOfRange)?;
+    if wanted.fetch_offset < log.log_start_offset() {
+        return Err(E::OffsetOutOfRange);
+    }
+    let diverges = epoch < last_fetched || end_offset < wanted.fetch_offset;
+    Ok(diverges.then(|| EpochEndOffset::default().with_epoch(epoch).with_end_offset(end_offset)))
 }
 
 fn failed(index: i32, error: E) -> PartitionData {

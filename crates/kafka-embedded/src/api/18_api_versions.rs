@@ -11,8 +11,8 @@ use crate::state::State;
 
 const TRANSACTION_VERSION: i16 = 2;
 
-pub(super) fn handle(_: &mut State, call: &Call<'_>, _: ApiVersionsRequest) -> ApiVersionsResponse {
-    let response = versions();
+pub(super) fn handle(state: &mut State, call: &Call<'_>, _: ApiVersionsRequest) -> ApiVersionsResponse {
+    let response = versions(state);
     if call.version < 3 {
         return response;
     }
@@ -38,18 +38,18 @@ pub(super) fn refuse(_: ApiVersionsRequest, error: E) -> ApiVersionsResponse {
 }
 
 /// The answer, in version 0, to a version that is not known: the client picks another from it.
-pub(crate) fn unsupported_version() -> ResponseKind {
-    ResponseKind::ApiVersions(versions().with_error_code(E::UnsupportedVersion.code()))
+pub(crate) fn unsupported_version(state: &State) -> ResponseKind {
+    ResponseKind::ApiVersions(versions(state).with_error_code(E::UnsupportedVersion.code()))
 }
 
-fn versions() -> ApiVersionsResponse {
+fn versions(state: &State) -> ApiVersionsResponse {
     let mut keys: Vec<_> = SUPPORTED
         .iter()
         .map(|supported| {
             ApiVersion::default()
                 .with_api_key(supported.api_key as i16)
                 .with_min_version(supported.min)
-                .with_max_version(supported.max)
+                .with_max_version(state.settings.max_version(supported))
         })
         .collect();
     keys.sort_by_key(|version| version.api_key);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kafka_protocol::messages::ApiKey;
 use tokio::net::TcpListener;
 
 use super::Cluster;
@@ -18,6 +19,7 @@ pub struct Builder {
     cluster_id: Option<String>,
     auto_create_topics: bool,
     authorizer: bool,
+    max_versions: BTreeMap<i16, i16>,
     configs: BTreeMap<String, String>,
 }
 
@@ -30,6 +32,7 @@ impl Default for Builder {
             cluster_id: None,
             auto_create_topics: true,
             authorizer: false,
+            max_versions: BTreeMap::new(),
             configs: BTreeMap::new(),
         }
     }
@@ -84,6 +87,12 @@ impl Builder {
         self
     }
 
+    /// The highest version of an API that is served, as by a broker of that age.
+    pub fn max_version(mut self, api_key: ApiKey, version: i16) -> Self {
+        self.max_versions.insert(api_key as i16, version);
+        self
+    }
+
     /// A line of the brokers' `server.properties`: shown by DescribeConfigs, and the default of the topic's
     /// configuration that it stands for.
     pub fn config(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
@@ -116,6 +125,7 @@ impl Builder {
             cluster_id: self.cluster_id.unwrap_or_else(random_cluster_id),
             auto_create_topics: self.auto_create_topics,
             acls_enabled: self.authorizer,
+            max_versions: self.max_versions,
         };
         let state = State::new(settings, nodes, self.configs);
         Ok(Cluster::start(Arc::new(Shared::new(state)), listeners))

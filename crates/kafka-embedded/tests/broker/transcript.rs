@@ -165,10 +165,17 @@ impl Transcript {
             let answer = (response.base_offset, log_start);
             self.say(&format!("produce {what}"), response.error_code, answer);
         }
-        let init = InitProducerIdRequest::default()
-            .with_transactional_id(None)
-            .with_transaction_timeout_ms(1000);
-        let producer_id = self.client.call(4, init).await.producer_id.0;
+        // Kafka's first answer is that it has yet to fetch a block of ids.
+        let producer_id = loop {
+            let init = InitProducerIdRequest::default()
+                .with_transactional_id(None)
+                .with_transaction_timeout_ms(1000);
+            let answer = self.client.call(4, init).await;
+            if answer.error_code == 0 {
+                break answer.producer_id.0;
+            }
+            sleep(Duration::from_millis(20)).await;
+        };
         let sequences = [
             (0, 0),
             (0, 2),
@@ -211,6 +218,19 @@ impl Transcript {
                 read.len(),
             );
             self.say(&format!("fetch {offset} epoch {epoch}"), data.error_code, answer);
+        }
+        // The second goes beyond the end of the epoch that it says it has read; the third read one that never was.
+        for (offset, epoch) in [(16, 0), (17, 0), (16, 5), (3, 0)] {
+            let mut request = fetch_request("ts-plain", &[(0, offset)]);
+            request.topics[0].partitions[0].last_fetched_epoch = epoch;
+            let response = self.client.call(12, request).await;
+            let data = &response.responses[0].partitions[0];
+            let diverging = (data.diverging_epoch.epoch, data.diverging_epoch.end_offset);
+            self.say(
+                &format!("fetch {offset} after epoch {epoch}"),
+                data.error_code,
+                diverging,
+            );
         }
         for max_bytes in [0, 100, 200, 1000] {
             let mut request = fetch_request("ts-plain", &[(0, 0)]);
