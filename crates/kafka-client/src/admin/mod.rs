@@ -40,6 +40,7 @@ pub use self::group_offsets::OffsetAndMetadata;
 pub use self::groups::{GroupDescription, GroupListing, GroupMember};
 pub use self::list_offsets::{OffsetInfo, OffsetSpec};
 pub use self::offset_for_leader_epoch::EpochEndOffset;
+pub(crate) use self::offset_for_leader_epoch::ends_of_epochs;
 pub use self::topics::TopicListing;
 use crate::client::Client;
 use crate::error::Error;

@@ -10,7 +10,6 @@ use kafka_wire::{ErrorCode, TopicPartition};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::partition::Position;
 use super::trouble::not_there;
 use super::{Consumer, LAST_VERSION_BY_NAME};
 use crate::Error;
@@ -116,6 +115,18 @@ impl Consumer {
             self.on_partition_error(at, asked_offset, code, now);
             return;
         }
+        if data.diverging_epoch.end_offset >= 0 {
+            tracing::debug!(
+                partition = %self.partitions[at].name,
+                position = asked_offset,
+                epoch = data.diverging_epoch.epoch,
+                end_offset = data.diverging_epoch.end_offset,
+                "the leader's log parted from what was read",
+            );
+            self.partitions[at].doubt(asked_offset);
+            return;
+        }
+        self.partitions[at].checked_epoch = self.partitions[at].leader_epoch;
         let read_committed = self.config.isolation_level == IsolationLevel::ReadCommitted;
         let taken_in = self.partitions[at].take_in(data, read_committed);
         if taken_in.is_ok() {
@@ -131,9 +142,7 @@ impl Consumer {
     pub(super) fn on_partition_error(&mut self, at: usize, asked_offset: i64, code: ErrorCode, now: Instant) {
         match code {
             ErrorCode::OFFSET_OUT_OF_RANGE => {
-                self.partitions[at].position = Position::Reset {
-                    wanted: Some(asked_offset),
-                };
+                self.partitions[at].doubt(asked_offset);
             }
             // The partition has moved: ask where to, and try again without a word.
             ErrorCode::NOT_LEADER_OR_FOLLOWER

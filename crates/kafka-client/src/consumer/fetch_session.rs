@@ -9,6 +9,8 @@ use uuid::Uuid;
 pub(super) struct Wanted {
     pub(super) fetch_offset: i64,
     pub(super) leader_epoch: i32,
+    /// The epoch of the record before the offset, by which the broker sees that its log is another by now; -1: not known.
+    pub(super) last_fetched_epoch: i32,
     pub(super) max_bytes: i32,
     /// What the broker knows the topic by, in a session that names topics by id.
     pub(super) topic_id: Uuid,
@@ -115,6 +117,7 @@ mod tests {
         Wanted {
             fetch_offset,
             leader_epoch: 0,
+            last_fetched_epoch: -1,
             max_bytes: 1,
             topic_id: Uuid::nil(),
         }

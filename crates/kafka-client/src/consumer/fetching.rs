@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::fetch_session::Wanted;
 use super::partition::{Partition, Position};
-use super::{Consumer, Event, LAST_VERSION_BY_NAME};
+use super::{Consumer, Event, FIRST_VERSION_WITH_LAST_EPOCH, LAST_VERSION_BY_NAME};
 use crate::config::IsolationLevel;
 use crate::{Connection, Error, RequestFrame, Role};
 
@@ -27,13 +27,14 @@ impl Consumer {
             let want = Wanted {
                 fetch_offset,
                 leader_epoch: partition.leader_epoch,
+                last_fetched_epoch: partition.last_fetched.map_or(-1, |last| last.epoch),
                 max_bytes: self.partition_bytes(partition),
                 topic_id: partition.topic_id.unwrap_or_default(),
             };
             wanted.entry(leader).or_default().push((at, want));
         }
         for (node_id, wanted) in wanted {
-            self.fetch_from(node_id, &wanted, now);
+            self.fetch_from(node_id, wanted, now);
         }
     }
 
@@ -41,7 +42,7 @@ impl Consumer {
         partition.max_bytes.unwrap_or(self.config.max_partition_fetch_bytes)
     }
 
-    pub(super) fn fetch_from(&mut self, node_id: i32, wanted: &[(usize, Wanted)], now: Instant) {
+    pub(super) fn fetch_from(&mut self, node_id: i32, mut wanted: Vec<(usize, Wanted)>, now: Instant) {
         let node = self.nodes.entry(node_id).or_default();
         if node.fetching || node.connecting || node.not_before.is_some_and(|at| at > now) {
             return;
@@ -66,13 +67,24 @@ impl Consumer {
             true => connection.version::<FetchRequest>(),
             false => connection.version_up_to::<FetchRequest>(LAST_VERSION_BY_NAME),
         };
-        let (request, version) = match version {
-            Ok(version) => (self.fetch_request(node_id, wanted, version), version),
+        let version = match version {
+            Ok(version) => version,
             Err(error) => {
                 self.node_failed(node_id, &error, now);
                 return;
             }
         };
+        if version < FIRST_VERSION_WITH_LAST_EPOCH {
+            // The broker will not say by itself that a new leader has less than the old one had.
+            wanted.retain(|(at, want)| {
+                let is_doubtful = self.partitions[*at].is_doubtful();
+                if is_doubtful {
+                    self.partitions[*at].doubt(want.fetch_offset);
+                }
+                !is_doubtful
+            });
+        }
+        let request = self.fetch_request(node_id, &wanted, version);
         let timeout = self.client.config().request_timeout + self.config.fetch_max_wait;
         let frame = match RequestFrame::encode(version, &request, timeout) {
             Ok(frame) => frame,
@@ -124,6 +136,9 @@ impl Consumer {
                 .with_partition_max_bytes(want.max_bytes);
             if version >= 9 {
                 data = data.with_current_leader_epoch(want.leader_epoch);
+            }
+            if version >= FIRST_VERSION_WITH_LAST_EPOCH {
+                data = data.with_last_fetched_epoch(want.last_fetched_epoch);
             }
             match request.topics.last_mut() {
                 Some(topic) if topic.is(partition, by_topic_id) => topic.partitions.push(data),

@@ -81,6 +81,9 @@ impl Consumer {
                 }
             }
             let partition = &mut self.partitions[at];
+            if partition.topic_id != Some(topic.id) {
+                partition.last_fetched = None; // epochs begin anew with a topic
+            }
             partition.topic_id = Some(topic.id);
             let leader = topic.partition(partition.name.partition);
             match leader {

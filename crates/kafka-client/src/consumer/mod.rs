@@ -40,6 +40,8 @@ use crate::{Client, Connection, Error};
 
 /// Versions up to this one name topics by name, later ones by id.
 const LAST_VERSION_BY_NAME: i16 = 12;
+/// From this version on a fetch says which record came last, and the broker whether its log still has that one (KIP-595).
+const FIRST_VERSION_WITH_LAST_EPOCH: i16 = 12;
 
 /// Where to begin with a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +90,8 @@ pub enum ConsumerEvent {
         /// The first that is there.
         to: i64,
     },
-    /// The source's log ends before the wanted offset (it was truncated or the topic was recreated); reading goes on at `to`.
+    /// The source's log was truncated below the wanted offset, or the topic was recreated. Reading goes on at `to`: where
+    /// the log parts from what was read, if that is known, else where `auto.offset.reset` says.
     Rewound {
         /// The partition.
         partition: TopicPartition,

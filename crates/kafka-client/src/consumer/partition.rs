@@ -22,6 +22,14 @@ pub(super) enum Position {
     Reset { wanted: Option<i64> },
 }
 
+/// The leader in whose time records were written: if its successors do not know it, those records are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FetchedEpoch {
+    pub(super) epoch: i32,
+    /// From which offset on we read records of this epoch.
+    pub(super) since: i64,
+}
+
 #[derive(Debug)]
 pub(super) struct Partition {
     pub(super) name: TopicPartition,
@@ -29,6 +37,10 @@ pub(super) struct Partition {
     pub(super) topic_id: Option<Uuid>,
     pub(super) leader: Option<i32>,
     pub(super) leader_epoch: i32,
+    /// The leader epoch of the record before the position, if known.
+    pub(super) last_fetched: Option<FetchedEpoch>,
+    /// The leader epoch in which the position was last seen to be in the log.
+    pub(super) checked_epoch: i32,
     pub(super) is_paused: bool,
     pub(super) not_before: Option<Instant>,
     pub(super) attempts: u32,
@@ -47,6 +59,8 @@ impl Partition {
             topic_id: None,
             leader: None,
             leader_epoch: -1,
+            last_fetched: None,
+            checked_epoch: -1,
             is_paused: false,
             not_before: None,
             attempts: 0,
@@ -58,7 +72,18 @@ impl Partition {
 
     pub(super) fn seek(&mut self, position: Position) {
         self.position = position;
+        self.last_fetched = None;
         self.not_before = None;
+    }
+
+    /// What is behind the position is to be compared with the leader's log, before more is read.
+    pub(super) fn doubt(&mut self, position: i64) {
+        self.position = Position::Reset { wanted: Some(position) };
+    }
+
+    /// Whether the log may have been cut since it was last read, which an old broker does not say by itself.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.last_fetched.is_some() && self.checked_epoch < self.leader_epoch
     }
 
     pub(super) fn position(&self) -> Option<i64> {
@@ -96,7 +121,7 @@ impl Partition {
             .iter()
             .map(|aborted| (aborted.first_offset, aborted.producer_id.0));
         let aborted = read_committed.then(|| AbortedTransactions::new(aborted));
-        let (batches, next_offset) = self.wanted_batches(records.clone(), from, aborted)?;
+        let (batches, next_offset, last_fetched) = self.wanted_batches(records.clone(), from, aborted)?;
         if next_offset == from {
             // Not one whole batch: ask for more next time.
             let asked = self.max_bytes.unwrap_or(records.len() as i32).max(1);
@@ -108,6 +133,7 @@ impl Partition {
         }
         self.max_bytes = None;
         self.position = Position::At(next_offset);
+        self.last_fetched = last_fetched;
         Ok(Some(Fetched {
             partition: self.name.clone(),
             from,
@@ -118,14 +144,16 @@ impl Partition {
         }))
     }
 
+    /// The batches, the offset behind them, and the leader epoch of the last one.
     fn wanted_batches(
         &self,
         records: Bytes,
         from: i64,
         mut aborted: Option<AbortedTransactions>,
-    ) -> Result<(Vec<Entry>, i64), Error> {
+    ) -> Result<(Vec<Entry>, i64, Option<FetchedEpoch>), Error> {
         let mut batches = Vec::new();
         let mut next_offset = from;
+        let mut last_fetched = self.last_fetched;
         for entry in BatchIter::new(records) {
             let entry = match entry {
                 Ok(entry) => entry,
@@ -133,25 +161,33 @@ impl Partition {
                 Err(_) if next_offset > from => break,
                 Err(error) => return Err(unreadable(&self.name, from, &error.to_string())),
             };
-            let (last_offset, is_wanted) = match &entry {
+            let (last_offset, leader_epoch, is_wanted) = match &entry {
                 Entry::Batch(batch) => {
                     let is_aborted = aborted.as_mut().is_some_and(|aborted| aborted.is_aborted(batch));
                     (
                         batch.last_offset(),
+                        batch.partition_leader_epoch(),
                         !batch.is_control() && !is_aborted && batch.record_count() > 0,
                     )
                 }
-                Entry::Legacy(messages) => (messages.last_offset(), true),
+                Entry::Legacy(messages) => (messages.last_offset(), -1, true),
             };
             if last_offset < from {
                 continue;
+            }
+            if last_fetched.map_or(-1, |last| last.epoch) != leader_epoch {
+                let since = next_offset;
+                last_fetched = (leader_epoch >= 0).then_some(FetchedEpoch {
+                    epoch: leader_epoch,
+                    since,
+                });
             }
             next_offset = next_offset.max(last_offset + 1);
             if is_wanted {
                 batches.push(entry);
             }
         }
-        Ok((batches, next_offset))
+        Ok((batches, next_offset, last_fetched))
     }
 }
 

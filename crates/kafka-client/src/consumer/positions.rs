@@ -2,25 +2,28 @@
 
 use std::collections::HashMap;
 
-use kafka_wire::TopicPartition;
 use tokio::time::Instant;
 
-use super::partition::Position;
-use super::start_offset::{self, Bounds, Found};
+use super::partition::{FetchedEpoch, Position};
+use super::start_offset::{self, Found, Unknown, Verdict};
 use super::{Consumer, ConsumerEvent, Event};
 use crate::Error;
 
 impl Consumer {
     /// Asks for the offsets of partitions whose position is not known.
     pub(super) fn look_up_offsets(&mut self, now: Instant) {
-        let mut unknown: HashMap<i32, Vec<(usize, TopicPartition)>> = HashMap::new();
+        let mut unknown: HashMap<i32, Vec<Unknown>> = HashMap::new();
         for (at, partition) in self.partitions.iter().enumerate() {
             if matches!(partition.position, Position::Reset { .. })
                 && partition.may_be_asked(now)
                 && let Some(leader) = partition.leader
                 && !self.looking_up.contains(&leader)
             {
-                unknown.entry(leader).or_default().push((at, partition.name.clone()));
+                unknown.entry(leader).or_default().push(Unknown {
+                    at,
+                    name: partition.name.clone(),
+                    last_fetched: partition.last_fetched,
+                });
             }
         }
         // Each leader for itself: one that does not answer keeps only its own partitions waiting.
@@ -50,46 +53,74 @@ impl Consumer {
                     continue;
                 }
             };
-            let name = self.partitions[at].name.clone();
-            let Bounds { start, end } = found.bounds;
-            let event = match wanted {
-                // What is still there is read, whatever the policy: only what is gone is passed over.
-                Some(from) if from < start => {
-                    self.partitions[at].seek(Position::At(start));
-                    ConsumerEvent::Gap {
-                        partition: name,
-                        from,
-                        to: start,
-                    }
+            match self.settle(at, wanted, found, now) {
+                Ok(Some(event)) => {
+                    self.recovered(at);
+                    self.polled.events.push(event);
                 }
-                // The end has moved past it meanwhile: it was never lost.
-                Some(from) if from <= end => {
-                    self.partitions[at].seek(Position::At(from));
-                    self.delay(at, now);
-                    continue;
+                Ok(None) => {}
+                Err(error) => self.unavailable(at, error, now),
+            }
+        }
+    }
+
+    /// Gives a partition its position, and says what that means.
+    fn settle(
+        &mut self,
+        at: usize,
+        wanted: Option<i64>,
+        found: Found,
+        now: Instant,
+    ) -> Result<Option<ConsumerEvent>, Error> {
+        let partition = &mut self.partitions[at];
+        let name = partition.name.clone();
+        let by_policy = found.by_policy.ok_or(Error::NoOffset {
+            partition: name.clone(),
+            wanted,
+        });
+        let Some(from) = wanted else {
+            let to = by_policy?;
+            partition.seek(Position::At(to));
+            return Ok(Some(ConsumerEvent::Started { partition: name, to }));
+        };
+        match found.judge(from, partition.last_fetched, partition.leader_epoch) {
+            // What is still there is read, whatever the policy: only what is gone is passed over.
+            Verdict::Gone { to } => {
+                partition.seek(Position::At(to));
+                Ok(Some(ConsumerEvent::Gap {
+                    partition: name,
+                    from,
+                    to,
+                }))
+            }
+            Verdict::There => {
+                partition.position = Position::At(from);
+                let was_doubtful = partition.is_doubtful();
+                partition.checked_epoch = partition.leader_epoch;
+                if !was_doubtful {
+                    self.delay(at, now); // the broker said otherwise a moment ago
                 }
-                _ => {
-                    let Some(to) = found.by_policy else {
-                        let error = Error::NoOffset {
-                            partition: name,
-                            wanted,
-                        };
-                        self.unavailable(at, error, now);
-                        continue;
-                    };
-                    self.partitions[at].seek(Position::At(to));
-                    match wanted {
-                        Some(from) => ConsumerEvent::Rewound {
-                            partition: name,
-                            from,
-                            to,
-                        },
-                        None => ConsumerEvent::Started { partition: name, to },
-                    }
-                }
-            };
-            self.recovered(at);
-            self.polled.events.push(event);
+                Ok(None)
+            }
+            Verdict::Parted { to, epoch } => {
+                by_policy?; // `none` wants a person to decide
+                partition.seek(Position::At(to));
+                partition.last_fetched = Some(FetchedEpoch { epoch, since: to });
+                Ok(Some(ConsumerEvent::Rewound {
+                    partition: name,
+                    from,
+                    to,
+                }))
+            }
+            Verdict::Lost => {
+                let to = by_policy?;
+                partition.seek(Position::At(to));
+                Ok(Some(ConsumerEvent::Rewound {
+                    partition: name,
+                    from,
+                    to,
+                }))
+            }
         }
     }
 }

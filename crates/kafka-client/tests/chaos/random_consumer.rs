@@ -40,7 +40,11 @@ struct History {
 
 async fn run(seed: u64) {
     let mut rng = support::rng(seed);
-    let cluster = support::cluster(NODES).await;
+    // A broker of today, one that knows topics by name, one that does not say by itself that its log was cut.
+    let fetch = [17, 12, 11][rng.random_range(0..3)];
+    let builder = Cluster::builder().nodes(NODES).auto_create_topics(false);
+    let builder = builder.max_version(ApiKey::Fetch, fetch);
+    let cluster = Arc::new(builder.start().await.expect("a cluster"));
     for topic in TOPICS {
         cluster
             .create_replicated_topic(topic, PARTITIONS, 3, &[])
@@ -63,6 +67,7 @@ async fn run(seed: u64) {
             .collect(),
     );
     let mut next: BTreeMap<TopicPartition, Option<i64>> = partitions.iter().map(|name| (name.clone(), None)).collect();
+    let mut seen = Seen::default();
     let mut paused = BTreeSet::new();
     let end_of_life = Instant::now() + LIFE;
     let work = async {
@@ -93,13 +98,20 @@ async fn run(seed: u64) {
                         .expect("it is there");
                     let to = rng.random_range(start..=end(&cluster, name));
                     consumer.seek(name, to);
+                    seen.remove(name); // the caller's own position is not doubted
                     next.insert(name.clone(), Some(to));
                 }
                 _ => {}
             }
             let patience = Duration::from_millis(rng.random_range(1..60));
             if let Ok(polled) = tokio::time::timeout(patience, consumer.poll()).await {
-                take_in(&mut next, &paused, polled, &history.lock().expect("not poisoned"));
+                take_in(
+                    &mut next,
+                    &mut seen,
+                    &paused,
+                    polled,
+                    &history.lock().expect("not poisoned"),
+                );
             }
         }
     };
@@ -107,8 +119,20 @@ async fn run(seed: u64) {
         let ends: Vec<i64> = next.keys().map(|name| end(&cluster, name)).collect();
         panic!("seed {seed}: stuck at {next:?} of {ends:?}");
     }
+    for (name, seen) in &seen {
+        for (offset, value) in support::values(&cluster, &name.topic, name.partition) {
+            let seen = seen.get(&offset);
+            assert!(
+                seen.is_none_or(|seen| *seen == value),
+                "seed {seed}, fetch {fetch}: {name} at {offset}: read {seen:?}, there is {value}"
+            );
+        }
+    }
     cluster.shutdown().await;
 }
+
+/// What was read, as far as it was not taken back: in the end it must be what is there.
+type Seen = BTreeMap<TopicPartition, BTreeMap<i64, String>>;
 
 fn end(cluster: &Cluster, name: &TopicPartition) -> i64 {
     cluster.end_offset(&name.topic, name.partition).expect("it is there")
@@ -116,6 +140,7 @@ fn end(cluster: &Cluster, name: &TopicPartition) -> i64 {
 
 fn take_in(
     next: &mut BTreeMap<TopicPartition, Option<i64>>,
+    seen: &mut Seen,
     paused: &BTreeSet<TopicPartition>,
     polled: Polled,
     history: &History,
@@ -133,6 +158,7 @@ fn take_in(
                     history.log_starts.contains(&(partition.clone(), to)),
                     "{partition} never began at {to}"
                 );
+                seen.remove(&partition);
                 next.insert(partition, Some(to));
             }
             ConsumerEvent::Rewound { partition, from, to } => {
@@ -141,6 +167,7 @@ fn take_in(
                     history.truncated.contains(&partition),
                     "{partition} was never truncated"
                 );
+                seen.entry(partition.clone()).or_default().split_off(&to);
                 next.insert(partition, Some(to));
             }
             ConsumerEvent::TopicRecreated { topic } => panic!("{topic} was not"),
@@ -160,6 +187,7 @@ fn take_in(
                 known.is_some_and(|known| known.contains(&value)),
                 "{name}: {value} at {offset}"
             );
+            seen.entry(name.clone()).or_default().insert(offset, value);
             expected += 1;
         }
         assert_eq!(fetched.next_offset, expected, "{name}");
@@ -177,24 +205,13 @@ async fn live(cluster: Arc<Cluster>, history: Arc<Mutex<History>>, mut rng: StdR
         let end = end(&cluster, &name);
         let node = rng.random_range(1..=NODES);
         match rng.random_range(0..100) {
-            0..70 => {
-                let values: Vec<String> = (0..rng.random_range(1..5))
-                    .map(|record| format!("{number}.{record}"))
-                    .collect();
-                number += 1;
-                let codec = [Compression::None, Compression::Lz4][rng.random_range(0..2)];
-                let bytes = [0, 0, 3_000, 30_000][rng.random_range(0..4)];
-                let mut history = history.lock().expect("not poisoned");
-                for (offset, value) in (end..).zip(&values) {
-                    history
-                        .values
-                        .entry((name.clone(), offset))
-                        .or_default()
-                        .insert(value.clone());
-                }
-                let batch = support::stored(&support::batch(codec, &values, bytes));
-                cluster.append(topic, partition, &batch).expect("appended");
-            }
+            0..70 => append(
+                &cluster,
+                &name,
+                &mut number,
+                &mut history.lock().expect("not poisoned"),
+                &mut rng,
+            ),
             70..74 => {
                 let before = rng.random_range(start..=end);
                 history
@@ -208,11 +225,16 @@ async fn live(cluster: Arc<Cluster>, history: Arc<Mutex<History>>, mut rng: StdR
             74..76 => {
                 let mut history = history.lock().expect("not poisoned");
                 history.truncated.insert(name.clone());
+                let floor = [start, start.max(end - 6)][rng.random_range(0..2)];
                 cluster
-                    .truncate(topic, partition, rng.random_range(start..=end))
+                    .truncate(topic, partition, rng.random_range(floor..=end))
                     .expect("truncated");
                 let start = cluster.log_start_offset(topic, partition).expect("it is there");
                 history.log_starts.insert((name.clone(), start));
+                // Often it grows past where a reader was before that one looks again.
+                for _ in 0..rng.random_range(0..6) {
+                    append(&cluster, &name, &mut number, &mut history, &mut rng);
+                }
             }
             76..86 if cluster.connect(node).await.is_ok() => {
                 cluster.move_leader(topic, partition, node).expect("moved")
@@ -224,6 +246,21 @@ async fn live(cluster: Arc<Cluster>, history: Arc<Mutex<History>>, mut rng: StdR
             _ => {}
         }
     }
+}
+
+fn append(cluster: &Cluster, name: &TopicPartition, number: &mut u32, history: &mut History, rng: &mut StdRng) {
+    let values: Vec<String> = (0..rng.random_range(1..5))
+        .map(|record| format!("{number}.{record}"))
+        .collect();
+    *number += 1;
+    let codec = [Compression::None, Compression::Lz4][rng.random_range(0..2)];
+    let bytes = [0, 0, 3_000, 30_000][rng.random_range(0..4)];
+    for (offset, value) in (end(cluster, name)..).zip(&values) {
+        let known = history.values.entry((name.clone(), offset)).or_default();
+        known.insert(value.clone());
+    }
+    let batch = support::stored(&support::batch(codec, &values, bytes));
+    cluster.append(&name.topic, name.partition, &batch).expect("appended");
 }
 
 fn make_trouble(cluster: &Cluster, rng: &mut StdRng) {
