@@ -113,6 +113,14 @@ impl RemoteTopics {
             );
             return ConnectError::caused_by(advice, error);
         }
+        if error.code() == Some(ErrorCode::INVALID_CONFIG) {
+            let advice = format!(
+                "remote topic {} cannot be created with the settings of topic {}: \
+                 add the one that the target does not take to config.properties.exclude",
+                topic.remote, topic.topic
+            );
+            return ConnectError::caused_by(advice, error);
+        }
         cannot_create(topic, error)
     }
 
@@ -203,7 +211,13 @@ impl RemoteTopics {
             match result {
                 Ok(()) => tracing::info!(remote = %remote.name, changes = told[&remote], "synced topic settings"),
                 Err(error) => {
-                    let what = format!("cannot change the settings of remote topic {}", remote.name);
+                    let advice = match error.code() {
+                        Some(ErrorCode::INVALID_CONFIG) => {
+                            ": add the one that the target does not take to config.properties.exclude"
+                        }
+                        _ => "",
+                    };
+                    let what = format!("cannot change the settings of remote topic {}{advice}", remote.name);
                     failures.push(ConnectError::caused_by(what, error));
                 }
             }
