@@ -139,24 +139,23 @@ impl KafkaDist {
 }
 
 fn fetch(libs: &Path) -> Result<(), String> {
+    let pom = concat!(env!("CARGO_MANIFEST_DIR"), "/kafka/pom.xml");
+    fetch_with_maven(pom, KAFKA_VERSION, &[], libs)
+}
+
+/// Copies what `pom` wants of this version of Kafka into a directory.
+pub(crate) fn fetch_with_maven(pom: &str, version: &str, more: &[&str], libs: &Path) -> Result<(), String> {
     if !runs("mvn", "-version") {
         return Err("mvn does not run".to_owned());
     }
-    report(&format!(
-        "fetching Kafka {KAFKA_VERSION} with Maven into {}",
-        libs.display()
-    ));
-    let pom = concat!(env!("CARGO_MANIFEST_DIR"), "/kafka/pom.xml");
+    report(&format!("fetching Kafka {version} with Maven into {}", libs.display()));
     let mut command = Command::new("mvn");
-    command.args([
-        "-q",
-        "-B",
-        "-f",
-        pom,
-        &format!("-Dkafka.version={KAFKA_VERSION}"),
-        "dependency:copy-dependencies",
-    ]);
-    command.arg(format!("-DoutputDirectory={}", libs.display()));
+    command
+        .args(["-q", "-B", "-f", pom, &format!("-Dkafka.version={version}")])
+        .args(more);
+    command
+        .arg("dependency:copy-dependencies")
+        .arg(format!("-DoutputDirectory={}", libs.display()));
     let (status, out, err) = output(&mut command, "", Duration::from_secs(600));
     if status.success() {
         Ok(())

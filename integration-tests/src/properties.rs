@@ -71,6 +71,11 @@ impl MirrorProperties {
         self
     }
 
+    /// The alias of the target.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
     /// The name that a topic gets on the target.
     pub fn mirrored(&self, topic: &str) -> String {
         format!("{}.{topic}", self.source)

@@ -251,7 +251,7 @@ fn format_storage(dist: &KafkaDist, data: &Path, node_id: i32, cluster_id: &str)
 }
 
 /// A random uuid as Kafka writes it: 128 bits in base64url. The first digit is `A`, so that no tool takes it for an option.
-fn random_id() -> String {
+pub(crate) fn random_id() -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let number = uuid::Uuid::new_v4().as_u128() >> 6;
     // 22 digits are 132 bits: the last digit has four bits of its own.
