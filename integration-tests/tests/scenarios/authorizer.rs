@@ -11,7 +11,7 @@ use integration_tests::{
 };
 use kafka_wire::Compression;
 
-use crate::{SOON, flow};
+use crate::{SOON, flow, stored_offset};
 
 integration_tests::real_scenarios!(
     acls_are_copied_as_java_copies_them,
@@ -320,9 +320,8 @@ fn source_offsets_that_may_not_be_stored_are_named_and_made_up_for(kafka: &mut P
         .expect("there are some")
         .offset;
     wait_until("the offset of the last record to be stored", SOON, || {
-        let stored = target.all_records(&offsets).into_iter().flatten().last()?;
-        let value: serde_json::Value = serde_json::from_slice(&stored.value?).ok()?;
-        (value["offset"] == last).then_some(())
+        let stored = stored_offset(&mut target, &offsets, "unstored", "unstored-topic", 0);
+        (stored == Some(last)).then_some(())
     });
     mirror.stop();
     let mirror = Heliograph::mirror_maker("unstored", &properties);

@@ -10,12 +10,13 @@ mod errors;
 mod fidelity;
 mod interop;
 mod test_client;
+mod transactions;
 mod two_ways;
 mod walk;
 
 use std::time::Duration;
 
-use integration_tests::{MirrorProperties, Pair};
+use integration_tests::{MirrorProperties, Pair, TestClient};
 
 /// Enough for a start, a discovery and a small copy on two busy cores.
 const SOON: Duration = Duration::from_secs(60);
@@ -24,4 +25,22 @@ const SOON: Duration = Duration::from_secs(60);
 fn flow(kafka: &Pair, alias: &str, topics: &str) -> MirrorProperties {
     let (source, target) = (kafka.source.bootstrap_servers(), kafka.target.bootstrap_servers());
     MirrorProperties::new((alias, &source), ("backup", &target), topics)
+}
+
+/// The source offset that a worker has stored for a partition: that of the last record that is written.
+fn stored_offset(
+    target: &mut TestClient,
+    offsets_topic: &str,
+    alias: &str,
+    topic: &str,
+    partition: i32,
+) -> Option<i64> {
+    target.partition_count(offsets_topic)?;
+    let key = format!(
+        "[\"MirrorSourceConnector\",{{\"cluster\":\"{alias}\",\"partition\":{partition},\"topic\":\"{topic}\"}}]"
+    );
+    let mut records = target.all_records(offsets_topic).into_iter().flatten();
+    let stored = records.rfind(|record| record.key.as_deref() == Some(key.as_bytes()))?;
+    let value: serde_json::Value = serde_json::from_slice(&stored.value?).expect("offsets are JSON");
+    Some(value["offset"].as_i64().expect("an offset is a number"))
 }

@@ -6,7 +6,7 @@ use integration_tests::{
 };
 use kafka_wire::{Compression, murmur2};
 
-use crate::{SOON, flow};
+use crate::{SOON, flow, stored_offset};
 
 integration_tests::scenarios!(
     the_walk,
@@ -108,7 +108,7 @@ fn a_kill_repeats_no_more_than_was_not_committed(kafka: &mut Pair) {
     let mirror = Heliograph::mirror_maker("killed", &properties);
     assert_mirrored(&mut source, &mut target, "crash", &copy, SOON);
     wait_until("the offset of the last record to be committed", SOON, || {
-        (committed(&mut target, &properties.offsets_topic(), "crash") == Some(99)).then_some(())
+        (stored_offset(&mut target, &properties.offsets_topic(), "killed", "crash", 0) == Some(99)).then_some(())
     });
     // It dies somewhere in the middle of these.
     produce(&mut source, "crash", 1, 100..300);
@@ -116,7 +116,8 @@ fn a_kill_repeats_no_more_than_was_not_committed(kafka: &mut Pair) {
         (target.log_end(&copy, 0, Isolation::ReadUncommitted) > 100).then_some(())
     });
     mirror.kill();
-    let at_kill = committed(&mut target, &properties.offsets_topic(), "crash").expect("it was committed before");
+    let at_kill =
+        stored_offset(&mut target, &properties.offsets_topic(), "killed", "crash", 0).expect("it was committed before");
 
     let mirror = Heliograph::mirror_maker("killed", &properties);
     produce(&mut source, "crash", 1, 300..320);
@@ -174,14 +175,4 @@ fn a_deleted_topic_leaves_the_others_flowing(kafka: &mut Pair) {
         "the copy outlives its source"
     );
     mirror.stop();
-}
-
-/// The source offset that is stored for partition 0 of a topic.
-fn committed(target: &mut TestClient, offsets_topic: &str, topic: &str) -> Option<i64> {
-    target.partition_count(offsets_topic)?;
-    let key = format!("[\"MirrorSourceConnector\",{{\"cluster\":\"killed\",\"partition\":0,\"topic\":\"{topic}\"}}]");
-    let mut records = target.all_records(offsets_topic).into_iter().flatten();
-    let stored = records.rfind(|record| record.key.as_deref() == Some(key.as_bytes()))?;
-    let value: serde_json::Value = serde_json::from_slice(&stored.value?).expect("offsets are JSON");
-    Some(value["offset"].as_i64().expect("an offset is a number"))
 }
