@@ -20,6 +20,9 @@ mod response_headers;
 mod server;
 mod uri;
 
+#[cfg(test)]
+mod tests;
+
 pub use self::{
     forward::RestClient,
     loggers::{Level, LogFilter, Loggers, ROOT},

@@ -45,8 +45,8 @@ pub(crate) struct Endpoint {
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
     handler: Handler,
-    /// Whether a request without a content type may have a body: `false` where it is read.
-    reads_body: bool,
+    /// Whether it reads the body, which then has to be JSON.
+    pub(crate) reads_body: bool,
     /// Whether the leader, or a task's owner, may have to be asked instead.
     forwards: bool,
 }

@@ -29,7 +29,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use self::request_stream::{MALFORMED_METHOD, Patience, RequestStream, Verdict};
+pub(crate) use self::request_stream::Patience;
+use self::request_stream::{MALFORMED_METHOD, RequestStream, Verdict};
 use crate::{
     config::{Admin, RestConfig},
     error::RestError,
@@ -79,6 +80,7 @@ pub struct Server {
     /// `None`: the endpoints under `/admin` are not apart.
     admin_listeners: Option<Vec<TcpListener>>,
     advertised: String,
+    pub(crate) patience: Patience,
 }
 
 impl Server {
@@ -96,6 +98,7 @@ impl Server {
             listeners,
             admin_listeners,
             advertised,
+            patience: PATIENCE,
         })
     }
 
@@ -149,7 +152,13 @@ impl Server {
                     .map(|listener| (listener, admin.clone())),
             )
         {
-            acceptors.spawn(accept(listener, router, slots.clone(), cancel.child_token()));
+            acceptors.spawn(accept(
+                listener,
+                router,
+                slots.clone(),
+                self.patience,
+                cancel.child_token(),
+            ));
         }
         info!(url = self.advertised, "the REST server is ready");
         while acceptors.join_next().await.is_some() {}
@@ -193,7 +202,13 @@ async fn advertised(config: &RestConfig, bound: &[TcpListener]) -> String {
 }
 
 /// Takes connections from one listener, and waits for them at the end.
-async fn accept(listener: TcpListener, router: Router, slots: Arc<Semaphore>, cancel: CancellationToken) {
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    slots: Arc<Semaphore>,
+    patience: Patience,
+    cancel: CancellationToken,
+) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -208,7 +223,7 @@ async fn accept(listener: TcpListener, router: Router, slots: Arc<Semaphore>, ca
             Ok((socket, slot)) => {
                 let (router, cancel) = (router.clone(), cancel.clone());
                 connections.spawn(async move {
-                    serve_connection(socket, router, cancel).await;
+                    serve_connection(socket, router, patience, cancel).await;
                     drop(slot);
                 });
             }
@@ -225,11 +240,11 @@ async fn accept(listener: TcpListener, router: Router, slots: Arc<Semaphore>, ca
     }
 }
 
-async fn serve_connection(socket: TcpStream, router: Router, cancel: CancellationToken) {
+async fn serve_connection(socket: TcpStream, router: Router, patience: Patience, cancel: CancellationToken) {
     // Answers are written at once and whole; waiting for more to send gains nothing.
     let _ = socket.set_nodelay(true);
     let verdict = Verdict::default();
-    let stream = RequestStream::new(socket, PATIENCE, verdict.clone());
+    let stream = RequestStream::new(socket, patience, verdict.clone());
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let answered = refusal(request.method().as_str(), &verdict);

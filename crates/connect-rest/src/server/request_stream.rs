@@ -35,13 +35,13 @@ pub(super) type Verdict = Arc<OnceLock<Malformed>>;
 
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     /// Between an answer and the next request.
-    pub(super) idle: Duration,
+    pub(crate) idle: Duration,
     /// From a head's first byte to its last.
-    pub(super) head: Duration,
+    pub(crate) head: Duration,
     /// To take the next bytes of an answer.
-    pub(super) write: Duration,
+    pub(crate) write: Duration,
 }
 
 /// A connection whose requests are mended as they come in.
@@ -301,5 +301,144 @@ impl Deadline {
         if self.phase == Some(phase) {
             self.clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    const PATIENCE: Patience = Patience {
+        idle: Duration::from_secs(90),
+        head: Duration::from_secs(20),
+        write: Duration::from_secs(90),
+    };
+
+    /// What the library gets of `sent`, in pieces of every size, and what was wrong.
+    async fn passed_on(sent: &[u8], piece: usize) -> (String, Option<Malformed>) {
+        let (mut client, server) = duplex(piece);
+        let verdict = Verdict::default();
+        let mut stream = RequestStream::new(server, PATIENCE, verdict.clone());
+        let mut passed_on = Vec::new();
+        let writing = async {
+            // The other side may have had enough before the end.
+            let _ = client.write_all(sent).await;
+            drop(client);
+        };
+        let reading = async {
+            let read = stream.read_to_end(&mut passed_on).await;
+            drop(stream);
+            read
+        };
+        let ((), read) = tokio::join!(writing, reading);
+        read.expect("no error");
+        (String::from_utf8_lossy(&passed_on).into_owned(), verdict.get().cloned())
+    }
+
+    async fn check(sent: &str, expected: &str) {
+        for piece in (1..=sent.len().min(70)).chain([sent.len()]) {
+            assert_eq!(
+                passed_on(sent.as_bytes(), piece).await,
+                (expected.to_owned(), None),
+                "pieces of {piece}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn every_request_line_of_a_connection_is_mended_and_nothing_else() {
+        let head = "GET /a->b HTTP/1.1\r\nHost: x>y\r\n\r\n";
+        let mended = "GET /a-%3Eb HTTP/1.1\r\nHost: x>y\r\n\r\n";
+        let with_length = format!(
+            "PUT /> HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n{head}",
+            head.len()
+        );
+        let chunked = format!(
+            "PUT /> HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n{:x};e=>\r\n{head}\r\n0\r\nT: >\r\n\r\n",
+            head.len()
+        );
+        let mend = |text: &str| text.replacen("PUT />", "PUT /%3E", 1);
+        check(head, mended).await;
+        check(&format!("{head}\r\n{head}"), &format!("{mended}{mended}")).await;
+        check(
+            &format!("{with_length}{head}"),
+            &format!("{}{mended}", mend(&with_length)),
+        )
+        .await;
+        check(&format!("{chunked}{head}"), &format!("{}{mended}", mend(&chunked))).await;
+    }
+
+    #[tokio::test]
+    async fn bytes_of_a_body_stay_as_they_are() {
+        let body: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+        let head = b"PUT /> HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n";
+        let sent = [head, &*body, b"GET /> HTTP/1.1\r\nHost: h\r\n\r\n"].concat();
+        let mended = [b"PUT /%3E", &head[6..], &*body, b"GET /%3E HTTP/1.1\r\nHost: h\r\n\r\n"].concat();
+        let (passed_on, verdict) = passed_on(&sent, 10_000).await;
+        assert!(passed_on == String::from_utf8_lossy(&mended) && verdict.is_none());
+    }
+
+    #[tokio::test]
+    async fn the_first_bad_head_is_the_end() {
+        let good = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+        let malformed = String::from_utf8_lossy(MALFORMED_HEAD);
+        let endless = format!("GET /{} HTTP/1.1", "x".repeat(MAX_HEAD));
+        for (bad, status) in [("no request\r\n\r\n", 400), ("GET / HT", 400), (&*endless, 431)] {
+            for piece in [1, 7, 100_000] {
+                let (passed_on, verdict) = passed_on(format!("{good}{bad}").as_bytes(), piece).await;
+                assert_eq!(passed_on, format!("{good}{malformed}"));
+                assert_eq!(verdict.expect("a verdict").status, status, "{bad}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_head_is_refused_and_a_silent_client_left() {
+        let (mut client, server) = duplex(100);
+        let verdict = Verdict::default();
+        let mut stream = RequestStream::new(server, PATIENCE, verdict.clone());
+        let started = Instant::now();
+        let mut passed_on = Vec::new();
+        client.write_all(b"G").await.expect("room");
+        let trickle = async {
+            loop {
+                tokio::time::sleep(Duration::from_secs(3)).await;
+                client.write_all(b"E").await.expect("room");
+            }
+        };
+        tokio::select! {
+            read = stream.read_to_end(&mut passed_on) => drop(read.expect("no error")),
+            () = trickle => {}
+        }
+        assert_eq!(
+            (passed_on.as_slice(), started.elapsed()),
+            (MALFORMED_HEAD, PATIENCE.head)
+        );
+        assert_eq!(verdict.get().expect("a verdict").status, 408);
+
+        let (_silent, server) = duplex(100);
+        let mut stream = RequestStream::new(server, PATIENCE, Verdict::default());
+        let started = Instant::now();
+        assert_eq!(stream.read_to_end(&mut Vec::new()).await.expect("the end"), 0);
+        assert_eq!(started.elapsed(), PATIENCE.idle);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_an_answer_is_not_idle_and_who_takes_none_is_left() {
+        let (mut client, server) = duplex(100);
+        let mut stream = RequestStream::new(server, PATIENCE, Verdict::default());
+        client.write_all(b"GET / HTTP/1.0\r\n\r\n").await.expect("room");
+        let mut buffer = [0; 18];
+        stream.read_exact(&mut buffer).await.expect("a head");
+        let waiting = tokio::time::timeout(10 * PATIENCE.idle, stream.read_u8()).await;
+        assert!(waiting.is_err(), "it was not left");
+        let started = Instant::now();
+        let error = stream.write_all(&[0; 1000]).await.expect_err("nobody reads");
+        assert_eq!(
+            (error.kind(), started.elapsed()),
+            (io::ErrorKind::TimedOut, PATIENCE.write)
+        );
     }
 }

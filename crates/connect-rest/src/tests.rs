@@ -1,0 +1,7 @@
+//! The router over a scripted herder, and the server over sockets.
+
+mod bad_input;
+mod forwarding;
+mod golden;
+mod server;
+mod support;
