@@ -25,7 +25,7 @@ pub use nearest::{distance, nearest};
 pub use properties::PropertiesFile;
 pub use validator::Validator;
 pub use value::{Password, Value};
-pub use variables::{ConfigProvider, ConfigTransformer};
+pub use variables::{ConfigProvider, ConfigTransformer, has_variable};
 
 /// A configuration before parsing: plain strings, as they come from a file or from REST.
 pub type Props = BTreeMap<String, String>;

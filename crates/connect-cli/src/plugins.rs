@@ -1,30 +1,41 @@
-//! Where the worker meets the connectors: class names become mirror connectors.
+//! Where the worker meets the connectors: class names become mirror connectors, and their tables judge configurations.
+
+use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use config_def::Props;
+use config_def::{ConfigTransformer, Props};
 use connect_api::{ConnectError, SourceConnector};
 use connect_mirror::{
     MirrorEnvironment, MirrorMetrics,
-    heartbeat::{MirrorHeartbeatConnector, config::MirrorHeartbeatConfig},
+    checkpoint::config as checkpoint_config,
+    heartbeat::MirrorHeartbeatConnector,
     mirror_maker_config::MirrorConnector,
-    source::{MirrorSourceConnector, config::MirrorSourceConfig},
+    source::{MirrorSourceConnector, config as source_config},
 };
-use connect_runtime::Plugins;
-use kafka_client::Dialer;
+use connect_plugins::{
+    ClientTables, ConnectorPlugin, ExactlyOnceSupport, PluginRegistry, PluginType, ValidationContext,
+};
+use connect_runtime::{Plugins, herder::ConnectorKind, storage::config::RawConfig};
+use kafka_client::{
+    Dialer,
+    config::tables::{ADMIN_CONFIG_DEF, CONSUMER_CONFIG_DEF, PRODUCER_CONFIG_DEF},
+};
 use kafka_wire::Compression;
 
-/// The connectors of this binary.
-#[derive(Debug)]
+/// The connectors of this binary, and what a worker knows of them.
 pub(crate) struct MirrorPlugins {
     environment: MirrorEnvironment,
+    registry: Arc<PluginRegistry>,
+    validation: ValidationContext,
 }
 
 impl MirrorPlugins {
     /// Those of [`MirrorConnector::ALL`] that are built so far, in Kafka's order. Checkpoints are still to come.
     pub(crate) const CONNECTORS: [MirrorConnector; 2] = [MirrorConnector::Source, MirrorConnector::Heartbeat];
 
-    /// Connectors for one worker, whose own properties say how its producers compress.
+    /// Connectors for one worker of a group, whose own properties say how its producers compress.
     pub(crate) fn new(dialer: Dialer, metrics: MirrorMetrics, worker: &Props) -> Result<Self> {
+        let validation = ValidationContext::distributed(worker, Arc::new(ConfigTransformer::identity()))?;
         let compression = match worker.get("producer.compression.type") {
             Some(name) => {
                 let parsed = name.trim().parse::<Compression>();
@@ -38,37 +49,93 @@ impl MirrorPlugins {
                 compression,
                 ..MirrorEnvironment::new(dialer)
             },
+            registry: Arc::new(registry()),
+            validation,
         })
+    }
+
+    /// Judges configurations otherwise.
+    #[must_use]
+    pub(crate) fn with_validation(mut self, validation: ValidationContext) -> Self {
+        self.validation = validation;
+        self
+    }
+
+    /// What there is, for whoever lists and describes it.
+    pub(crate) fn registry(&self) -> Arc<PluginRegistry> {
+        self.registry.clone()
+    }
+
+    /// What connectors are judged by.
+    pub(crate) fn validation(&self) -> ValidationContext {
+        self.validation.clone()
+    }
+
+    fn transformer(&self) -> &ConfigTransformer {
+        &self.validation.transformer
     }
 }
 
 impl Plugins for MirrorPlugins {
     fn connector(&self, class: &str) -> Result<Box<dyn SourceConnector>, ConnectError> {
-        let is = |connector: MirrorConnector| class == connector.class() || class == connector.name();
+        let plugin = self
+            .registry
+            .connector(class)
+            .map_err(|error| ConnectError::new(error.to_string()))?;
         let environment = self.environment.clone();
-        if is(MirrorConnector::Source) {
+        if plugin.class == MirrorConnector::Source.class() {
             Ok(Box::new(MirrorSourceConnector::new(environment)))
-        } else if is(MirrorConnector::Heartbeat) {
+        } else if plugin.class == MirrorConnector::Heartbeat.class() {
             Ok(Box::new(MirrorHeartbeatConnector::new(environment)))
         } else {
             Err(ConnectError::new(format!(
-                "connector class {class} is not part of this worker; it has {} and {}",
-                MirrorConnector::Source.class(),
-                MirrorConnector::Heartbeat.class(),
+                "{} is not part of this version yet",
+                plugin.class
             )))
         }
     }
 
-    fn validate(&self, config: &Props) -> Result<(), ConnectError> {
-        let class = config.get("connector.class").map_or("", String::as_str);
-        let is = |connector: MirrorConnector| class == connector.class() || class == connector.name();
-        let parsed = if is(MirrorConnector::Source) {
-            MirrorSourceConfig::parse(config).map(|_| ())
-        } else if is(MirrorConnector::Heartbeat) {
-            MirrorHeartbeatConfig::parse(config).map(|_| ())
-        } else {
-            Ok(())
-        };
-        parsed.map_err(|errors| ConnectError::caused_by(format!("the configuration of {class} is not valid"), errors))
+    fn kind(&self, class: &str) -> ConnectorKind {
+        match self.registry.connector(class).map(|plugin| plugin.kind) {
+            Ok(PluginType::Source) => ConnectorKind::Source,
+            Ok(PluginType::Sink) => ConnectorKind::Sink,
+            _ => ConnectorKind::Unknown,
+        }
     }
+
+    fn validate(&self, config: &RawConfig) -> Result<(), ConnectError> {
+        let valid = self.registry.validate_for_create(config, &self.validation);
+        valid.map_err(|error| ConnectError::new(error.to_string()))
+    }
+
+    fn resolve(&self, props: Props) -> Result<Props, ConnectError> {
+        Ok(self.transformer().transform(&props))
+    }
+}
+
+fn registry() -> PluginRegistry {
+    let source = ConnectorPlugin {
+        validate: source_config::validate,
+        exactly_once_support: |props| {
+            Some(match source_config::exactly_once_support(props) {
+                source_config::ExactlyOnceSupport::Supported => ExactlyOnceSupport::Supported,
+                source_config::ExactlyOnceSupport::Unsupported => ExactlyOnceSupport::Unsupported,
+            })
+        },
+        ..plugin(MirrorConnector::Source)
+    };
+    let checkpoint = ConnectorPlugin {
+        validate: checkpoint_config::validate,
+        ..plugin(MirrorConnector::Checkpoint)
+    };
+    let clients = ClientTables {
+        producer: &PRODUCER_CONFIG_DEF,
+        consumer: &CONSUMER_CONFIG_DEF,
+        admin: &ADMIN_CONFIG_DEF,
+    };
+    PluginRegistry::new(&[source, checkpoint, plugin(MirrorConnector::Heartbeat)], clients)
+}
+
+fn plugin(connector: MirrorConnector) -> ConnectorPlugin {
+    ConnectorPlugin::source(connector.class(), connector.config_def())
 }

@@ -2,7 +2,7 @@
 
 use connect_api::{ConnectError, Props, SourceConnector};
 
-use crate::herder::ConnectorKind;
+use crate::{herder::ConnectorKind, storage::config::RawConfig};
 
 /// The connectors that this binary holds, and what else it knows about configurations. Implemented where the worker
 /// meets the connectors; the worker itself knows none.
@@ -18,8 +18,8 @@ pub trait Plugins: Send + Sync {
         }
     }
 
-    /// Finds what is wrong with a connector's configuration before it is stored.
-    fn validate(&self, _config: &Props) -> Result<(), ConnectError> {
+    /// Finds what is wrong with a connector's configuration before it is stored. The error is what a user is told.
+    fn validate(&self, _config: &RawConfig) -> Result<(), ConnectError> {
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     metrics::TaskMetrics,
     plugins::Plugins,
-    storage::config::{RawConfig, raw},
+    storage::config::RawConfig,
     worker::{ConnectorTaskId, TargetState},
 };
 
@@ -124,7 +124,7 @@ impl HerderHandle {
         initial_state: Option<TargetState>,
         allow_replace: bool,
     ) -> Result<Put, RequestError> {
-        let valid = self.plugins.validate(&raw::to_props(&config));
+        let valid = self.plugins.validate(&config);
         valid.map_err(|error| RequestError::BadRequest(error.chain()))?;
         let name = name.to_owned();
         self.ask(|reply| Request::PutConnector {

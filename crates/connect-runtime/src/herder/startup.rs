@@ -50,7 +50,8 @@ impl Herder {
     /// with raw, so that variables alone are no difference.
     pub(super) fn write_given_connectors(&mut self) {
         for (name, props) in &self.given {
-            if let Err(error) = self.plugins.validate(props) {
+            let config = raw::from_props(props);
+            if let Err(error) = self.plugins.validate(&config) {
                 error!(
                     connector = name,
                     flow = self.flow,
@@ -59,7 +60,6 @@ impl Herder {
                 );
                 continue;
             }
-            let config = raw::from_props(props);
             self.config_writes.push(
                 ConfigChange::PutConnector {
                     name: name.clone(),

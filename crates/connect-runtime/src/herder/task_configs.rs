@@ -1,3 +1,4 @@
+use config_def::has_variable;
 use connect_api::Props;
 
 use crate::storage::config::{RawConfig, raw};
@@ -16,14 +17,6 @@ pub(super) fn to_raw(tasks: &[Props], connector: &RawConfig) -> Vec<RawConfig> {
         }
     }
     stored
-}
-
-/// `${provider:[path:]key}`.
-fn has_variable(value: &str) -> bool {
-    value
-        .split("${")
-        .skip(1)
-        .any(|rest| rest.split_once('}').is_some_and(|(inside, _)| inside.contains(':')))
 }
 
 #[cfg(test)]
@@ -50,19 +43,5 @@ mod tests {
         ]
         .into();
         assert_eq!(stored, [expected]);
-    }
-
-    #[test]
-    fn variables_are_recognised() {
-        for (value, expected) in [
-            ("${file:/a:b}", true),
-            ("x${env:b}y", true),
-            ("$1 ${ } ${a:b}", true),
-            ("${noseparator}", false),
-            ("${a:b", false),
-            ("a:b", false),
-        ] {
-            assert_eq!(has_variable(value), expected, "{value}");
-        }
     }
 }
