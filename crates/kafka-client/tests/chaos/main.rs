@@ -4,4 +4,5 @@ mod consumer;
 mod producer;
 mod random_consumer;
 mod random_producer;
+mod read_committed;
 mod support;
