@@ -25,6 +25,10 @@ pub struct TaskMetrics {
     commit_failures: AtomicU64,
     commit_time_ms: AtomicU64,
     last_commit_ms: AtomicI64,
+    filtered_records: AtomicU64,
+    record_errors: AtomicU64,
+    records_skipped: AtomicU64,
+    errors_logged: AtomicU64,
     any_refused: AtomicBool,
     refused: Mutex<BTreeMap<TopicPartition, String>>,
 }
@@ -54,6 +58,14 @@ pub struct TaskCounters {
     pub commit_time_ms: u64,
     /// When offsets were stored last, in milliseconds since 1970; 0 if never.
     pub last_commit_ms: i64,
+    /// Records that a transformation dropped on purpose.
+    pub filtered_records: u64,
+    /// Records that a transformation failed on, or that were skipped because the target would not have them.
+    pub record_errors: u64,
+    /// Those of them that were skipped (`errors.tolerance=all`).
+    pub records_skipped: u64,
+    /// Log lines about them (`errors.log.enable`).
+    pub errors_logged: u64,
     /// Target partitions that take nothing at the moment, and why.
     pub refused: BTreeMap<TopicPartition, String>,
 }
@@ -73,6 +85,10 @@ impl TaskMetrics {
             commit_failures: self.commit_failures.load(Relaxed),
             commit_time_ms: self.commit_time_ms.load(Relaxed),
             last_commit_ms: self.last_commit_ms.load(Relaxed),
+            filtered_records: self.filtered_records.load(Relaxed),
+            record_errors: self.record_errors.load(Relaxed),
+            records_skipped: self.records_skipped.load(Relaxed),
+            errors_logged: self.errors_logged.load(Relaxed),
             refused: self.refused.lock().expect("no holder of this lock panics").clone(),
         }
     }
@@ -80,6 +96,17 @@ impl TaskMetrics {
     pub(crate) fn polled(&self, batches: u64, records: u64) {
         self.polled_batches.fetch_add(batches, Relaxed);
         self.polled_records.fetch_add(records, Relaxed);
+    }
+
+    pub(crate) fn filtered(&self, records: u64) {
+        self.filtered_records.fetch_add(records, Relaxed);
+    }
+
+    pub(crate) fn record_errors(&self, records: u64, skipped: bool, logged: bool) {
+        self.record_errors.fetch_add(records, Relaxed);
+        self.records_skipped
+            .fetch_add(if skipped { records } else { 0 }, Relaxed);
+        self.errors_logged.fetch_add(u64::from(logged), Relaxed);
     }
 
     pub(crate) fn poll_failed(&self) {

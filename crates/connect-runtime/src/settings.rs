@@ -102,6 +102,12 @@ impl WorkerSettings {
         })
     }
 
+    /// Whether `exactly.once.source.support` is `disabled`, as it is by default.
+    pub fn is_exactly_once_disabled(&self) -> bool {
+        let setting = self.props.get("exactly.once.source.support");
+        setting.is_none_or(|setting| setting.trim().eq_ignore_ascii_case("disabled"))
+    }
+
     /// Reads a standalone worker's properties; every problem at once.
     pub fn parse_standalone(props: &Props) -> Result<Self, ConfigErrors> {
         let values = config::STANDALONE_CONFIG_DEF.parse(props)?;

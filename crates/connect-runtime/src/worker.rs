@@ -1,13 +1,17 @@
 //! What runs connectors and tasks, one at a time: it is told what to do and reports what happened.
 
 mod connector;
+mod error_handling;
 mod event;
 mod offset_commit;
 mod source_task;
 mod state;
 mod submitted_records;
+mod transforming;
+mod transit;
 
 pub(crate) use connector::{CONNECTOR_STOP_TIMEOUT, ConnectorRequests, MaxTasks, WorkerConnector};
+pub(crate) use error_handling::RecordHandling;
 pub(crate) use event::{ConnectorChange, WorkerEvent, WorkerEvents};
 pub(crate) use offset_commit::OffsetCommit;
 pub(crate) use source_task::{TaskEnd, WorkerSourceTask, sleep_until};

@@ -23,7 +23,10 @@ use crate::{
         config::{RawConfig, raw},
         status::StatusKey,
     },
-    worker::{ConnectorRequests, ConnectorTaskId, MaxTasks, OffsetCommit, State, WorkerConnector, WorkerSourceTask},
+    worker::{
+        ConnectorRequests, ConnectorTaskId, MaxTasks, OffsetCommit, RecordHandling, State, WorkerConnector,
+        WorkerSourceTask,
+    },
 };
 
 impl Herder {
@@ -86,7 +89,7 @@ impl Herder {
         let version = TaskVersion(wanted.generation);
         let (mut child, line) = Child::new(run, version, metrics.clone(), wanted.target, &self.cancel_children);
         match self.build_task(id, wanted) {
-            Ok((task, props, producer)) => {
+            Ok((task, props, producer, handling)) => {
                 let settings = &self.settings;
                 let (interval, timeout) = (settings.offset_flush_interval, settings.offset_flush_timeout);
                 // Half of what all of the end may take: what was acknowledged has to be stored in the other half.
@@ -119,6 +122,7 @@ impl Herder {
                         task,
                         context: Some(context),
                         producer,
+                        handling,
                         commit: OffsetCommit::new(id.clone(), stores.offsets.clone(), interval, timeout, clock),
                         drain_timeout,
                         topic_tracking,
@@ -146,10 +150,11 @@ impl Herder {
         &self,
         id: &ConnectorTaskId,
         wanted: &WantedTask,
-    ) -> Result<(Box<dyn SourceTask>, Props, Producer), ConnectError> {
+    ) -> Result<(Box<dyn SourceTask>, Props, Producer, Arc<RecordHandling>), ConnectError> {
         let connector = self.plugins.resolve(raw::to_props(&wanted.connector_config))?;
         let props = self.plugins.resolve(raw::to_props(&wanted.config))?;
         let task = self.plugins.connector(class(&connector)?)?.new_task();
+        let handling = Arc::new(RecordHandling::parse(&connector, &self.settings.props, id)?);
         let producer_props = clients::task_producer(&self.settings.props, &connector, id);
         if id.task == 0 {
             let mut given = with_prefix_stripped(&self.settings.props, "producer.");
@@ -168,7 +173,7 @@ impl Herder {
             )
         })?;
         let client = Client::new(config.client.clone(), self.dialer.clone());
-        Ok((task, props, Producer::new(client, config)))
+        Ok((task, props, Producer::new(client, config), handling))
     }
 
     fn next_run(&mut self) -> u64 {

@@ -1,15 +1,25 @@
-use std::{any::Any, collections::HashSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    collections::{HashMap, HashSet},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Duration,
+};
 
 use connect_api::{BatchOutcome, ConnectError, Props, Refusal, SourceBatch, SourceTask, TaskContext};
 use futures_util::FutureExt;
-use kafka_client::producer::{Outcome, Producer};
+use kafka_client::producer::{Outcome, Producer, Refused};
+use kafka_wire::{ErrorCode, TopicPartition};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::{
-    ConnectorTaskId, State, SubmittedRecords, TargetState, WorkerEvent, WorkerEvents, offset_commit::OffsetCommit,
+    ConnectorTaskId, State, SubmittedRecords, TargetState, WorkerEvent, WorkerEvents,
+    error_handling::{RecordHandling, RecordsOf},
+    offset_commit::OffsetCommit,
     submitted_records::BatchInfo,
+    transit::{PieceOutcome, Transits},
 };
 use crate::{metrics::TaskMetrics, trouble::Trouble};
 
@@ -25,6 +35,8 @@ pub(crate) struct WorkerSourceTask {
     /// Given to the task when it starts.
     pub(crate) context: Option<TaskContext>,
     pub(crate) producer: Producer,
+    /// What is done with records on the way from the task to the producer.
+    pub(crate) handling: Arc<RecordHandling>,
     pub(crate) commit: OffsetCommit,
     /// How long the end may wait for batches in flight, and again for their offsets.
     pub(crate) drain_timeout: Duration,
@@ -48,8 +60,12 @@ enum Event {
 }
 
 /// What the loop knows besides the parts that it drives.
-struct Flow {
-    submitted: SubmittedRecords,
+pub(super) struct Flow {
+    pub(super) submitted: SubmittedRecords,
+    /// Batches that a transformation has taken apart.
+    pub(super) transits: Transits,
+    /// Per target partition: what was sent before this sequence may be refused only because an earlier batch was.
+    skipped: HashMap<TopicPartition, u64>,
     target: TargetState,
     retry_at: Option<Instant>,
     trouble: Trouble,
@@ -64,6 +80,8 @@ impl WorkerSourceTask {
     pub(crate) async fn run(mut self, props: Props, cancel: CancellationToken) -> TaskEnd {
         let mut flow = Flow {
             submitted: SubmittedRecords::default(),
+            transits: Transits::default(),
+            skipped: HashMap::new(),
             target: *self.target_state.borrow_and_update(),
             retry_at: None,
             trouble: Trouble::new(POLL_RETRY.0, POLL_RETRY.1),
@@ -134,7 +152,7 @@ impl WorkerSourceTask {
 
     async fn on(&mut self, flow: &mut Flow, event: Event) -> TaskEnd {
         match event {
-            Event::Polled(Ok(batches)) => self.send(flow, batches),
+            Event::Polled(Ok(batches)) => self.polled(flow, batches).await?,
             Event::Polled(Err(error)) => self.retry_or_fail(flow, error)?,
             Event::RetryPoll => flow.retry_at = None,
             Event::Outcomes(outcomes) => {
@@ -169,12 +187,23 @@ impl WorkerSourceTask {
         Ok(())
     }
 
-    fn send(&mut self, flow: &mut Flow, batches: Vec<SourceBatch>) {
+    async fn polled(&mut self, flow: &mut Flow, batches: Vec<SourceBatch>) -> TaskEnd {
         if let Some(lasting) = flow.trouble.worked() {
             info!(task = %self.id, lasted_ms = lasting.as_millis() as u64, "task polls again");
         }
-        let mut records = 0;
-        let count = batches.len() as u64;
+        let records = batches
+            .iter()
+            .map(|batch| u64::from(batch.batch.record_count().unsigned_abs()));
+        self.metrics.polled(batches.len() as u64, records.sum());
+        let handling = self.handling.clone();
+        if handling.chain.is_some() {
+            return self.transform(flow, handling, batches).await;
+        }
+        self.send(flow, batches);
+        Ok(())
+    }
+
+    fn send(&mut self, flow: &mut Flow, batches: Vec<SourceBatch>) {
         for SourceBatch {
             source_partition,
             source_offset,
@@ -183,17 +212,14 @@ impl WorkerSourceTask {
             tag,
         } in batches
         {
-            let record_count = u64::try_from(batch.record_count()).unwrap_or(0);
             let info = BatchInfo {
                 task_tag: tag,
-                record_count,
+                record_count: u64::from(batch.record_count().unsigned_abs()),
                 size_bytes: batch.size_bytes() as u64,
             };
-            records += record_count;
             let sequence = flow.submitted.submit(source_partition, source_offset, info);
             self.producer.send(sequence, target, batch);
         }
-        self.metrics.polled(count, records);
     }
 
     fn retry_or_fail(&mut self, flow: &mut Flow, error: ConnectError) -> TaskEnd {
@@ -211,7 +237,7 @@ impl WorkerSourceTask {
     }
 
     /// Tells the task what became of its batches.
-    fn settle(&mut self, flow: &mut Flow, outcomes: Vec<Outcome>) {
+    pub(super) fn settle(&mut self, flow: &mut Flow, outcomes: Vec<Outcome>) {
         let mut told = Vec::with_capacity(outcomes.len());
         for Outcome {
             tag: sequence,
@@ -219,37 +245,89 @@ impl WorkerSourceTask {
             result,
         } in outcomes
         {
+            let outcome = self.piece_outcome(flow, sequence, &target, result);
+            let Some((result, records)) = flow.transits.settle(sequence, &target, outcome) else {
+                continue;
+            };
             let batch = match &result {
                 Ok(_) => flow.submitted.acknowledge(sequence),
                 Err(_) => flow.submitted.refuse(sequence),
             };
             let Some(batch) = batch else { continue };
-            let result = match result {
-                Ok(base_offset) => {
-                    self.metrics.written(&target, batch.record_count, batch.size_bytes);
-                    if self.topic_tracking && flow.active_topics.insert(target.topic.clone()) {
-                        flow.new_topics.push(target.topic.clone());
-                    }
-                    Ok(base_offset)
-                }
-                Err(refused) => {
-                    if self.metrics.refused(&target, &refused.reason) {
-                        debug!(task = %self.id, partition = %target, reason = refused.reason, "target partition takes no batches");
-                    }
-                    Err(Refusal {
-                        reason: refused.reason,
-                        code: refused.code,
-                    })
-                }
-            };
             told.push(BatchOutcome {
                 tag: batch.task_tag,
                 target,
                 result,
-                records: None,
+                records,
             });
         }
-        self.task.acked(told);
+        if !told.is_empty() {
+            self.task.acked(told);
+        }
+    }
+
+    /// Counts what became of a batch, or of a piece of it.
+    fn piece_outcome(
+        &mut self,
+        flow: &mut Flow,
+        sequence: u64,
+        target: &TopicPartition,
+        result: Result<Option<i64>, Refused>,
+    ) -> PieceOutcome {
+        let (records, bytes) = match flow.transits.piece(sequence, target) {
+            Some(piece) => (piece.record_count(), piece.size_bytes),
+            None => flow
+                .submitted
+                .batch(sequence)
+                .map_or((0, 0), |batch| (batch.record_count, batch.size_bytes)),
+        };
+        match result {
+            Ok(base_offset) => {
+                self.metrics.written(target, records, bytes);
+                if self.topic_tracking && flow.active_topics.insert(target.topic.clone()) {
+                    flow.new_topics.push(target.topic.clone());
+                }
+                PieceOutcome::Written(base_offset)
+            }
+            Err(refused) if self.may_skip(flow, sequence, target, &refused, records) => {
+                let errors = &self.handling.errors;
+                if let Some((source_partition, last_offset)) = flow.submitted.source(sequence) {
+                    let records_of = RecordsOf {
+                        source_partition,
+                        last_offset,
+                        target,
+                        places: (0, u32::try_from(records).unwrap_or(u32::MAX)),
+                    };
+                    errors.produce_failed(&self.id, &refused, records, &records_of, &self.metrics);
+                }
+                flow.skipped.insert(target.clone(), flow.submitted.next_sequence());
+                PieceOutcome::Skipped
+            }
+            Err(refused) => {
+                if self.metrics.refused(target, &refused.reason) {
+                    debug!(task = %self.id, partition = %target, reason = refused.reason, "target partition takes no batches");
+                }
+                PieceOutcome::Refused(Refusal {
+                    reason: refused.reason,
+                    code: refused.code,
+                })
+            }
+        }
+    }
+
+    /// Whether a refused batch is passed over: only if asked for, if waiting does not mend it, if the task cannot mend it
+    /// by cutting it smaller, and if it was refused for its own sake, not because an earlier one was.
+    fn may_skip(&self, flow: &Flow, sequence: u64, target: &TopicPartition, refused: &Refused, records: u64) -> bool {
+        let Some(code) = refused
+            .code
+            .filter(|code| self.handling.errors.tolerate && !code.is_retriable())
+        else {
+            return false;
+        };
+        let is_too_large = matches!(code, ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE);
+        let is_behind_another = flow.skipped.get(target).is_some_and(|next| sequence < *next);
+        let can_be_cut = is_too_large && records > 1;
+        !can_be_cut && !is_behind_another
     }
 
     /// Offsets are stored: tells the task, without letting the flow wait for it.

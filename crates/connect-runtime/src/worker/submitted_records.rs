@@ -149,6 +149,33 @@ impl SubmittedRecords {
         Some(batch)
     }
 
+    /// A batch in flight.
+    pub(super) fn batch(&self, sequence: u64) -> Option<&BatchInfo> {
+        self.in_flight.get(&sequence).map(|in_flight| &in_flight.batch)
+    }
+
+    /// Where a batch in flight comes from.
+    pub(super) fn source_partition(&self, sequence: u64) -> Option<&Arc<SourcePartition>> {
+        self.in_flight
+            .get(&sequence)
+            .map(|in_flight| &in_flight.source_partition)
+    }
+
+    /// Where a batch in flight comes from, and its source offset while that may still be stored.
+    pub(super) fn source(&self, sequence: u64) -> Option<(&SourcePartition, SourceOffset)> {
+        let source_partition = self.source_partition(sequence)?;
+        let queue = self.queues.get(source_partition)?;
+        let index = queue
+            .binary_search_by_key(&sequence, |submitted| submitted.sequence)
+            .ok()?;
+        Some((source_partition, queue[index].source_offset))
+    }
+
+    /// What the next batch will be called.
+    pub(super) fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
     /// Batches whose outcome is not known.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()

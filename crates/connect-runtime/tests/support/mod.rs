@@ -26,7 +26,7 @@ use kafka_client::{
     consumer::{Consumer, StartPosition},
 };
 use kafka_embedded::Cluster;
-use kafka_wire::{BatchBuilder, Compression, INFLATE_CAP_BYTES, TopicPartition};
+use kafka_wire::{BatchBuilder, Compression, INFLATE_CAP_BYTES, Record, TopicPartition};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -123,6 +123,16 @@ impl Target {
 
     /// Everything in a topic: partition, key, value, in order within a partition.
     pub async fn records(&self, topic: &str) -> Vec<(i32, String, Option<String>)> {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let show = |partition, record: &Record<'_>| {
+            let key = text(record.key.unwrap_or_default());
+            (partition, key, record.value.map(text))
+        };
+        self.read(topic, show).await
+    }
+
+    /// The same, as `show` sees it.
+    pub async fn read<T>(&self, topic: &str, show: impl Fn(i32, &Record<'_>) -> T) -> Vec<T> {
         let topic = self.topic(topic);
         let metadata = self
             .client
@@ -155,13 +165,7 @@ impl Target {
             for fetched in consumer.poll().await.fetched {
                 for entry in &fetched.batches {
                     for record in &entry.records(INFLATE_CAP_BYTES).unwrap() {
-                        let record = record.unwrap();
-                        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-                        records.push((
-                            fetched.partition.partition,
-                            text(record.key.unwrap_or_default()),
-                            record.value.map(text),
-                        ));
+                        records.push(show(fetched.partition.partition, &record.unwrap()));
                     }
                 }
             }
