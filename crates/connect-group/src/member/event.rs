@@ -46,7 +46,8 @@ pub enum RevocationReason {
     ByLeader,
     /// The eager protocol stops everything before it joins.
     Eager,
-    /// The coordinator cannot be reached: the group may give the work to others. The worker is no member now.
+    /// The coordinator cannot be reached: the group may give the work to others. Until the next `Joined` this worker
+    /// does not know who leads; Kafka's goes on as before.
     Lost,
     /// The config topic cannot be caught up with, again and again.
     OutOfSync,

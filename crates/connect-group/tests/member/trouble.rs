@@ -50,6 +50,28 @@ async fn a_coordinator_that_stays_away_stops_everything_until_it_is_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_worker_that_starts_before_its_cluster_waits_for_it() {
+    let cluster = cluster(1).await;
+    cluster.stop_node(1).await.expect("it runs");
+    let worker = Worker::start(&cluster, &Topic::of(CONNECTORS), "w1");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(worker.view().outcome.is_none() && worker.view().revoked.is_empty());
+    cluster.start_node(1).await.expect("its port is free");
+    until("it runs everything", || share(&[&worker], &work(CONNECTORS))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_without_a_cluster_stops_at_once() {
+    let cluster = cluster(1).await;
+    let worker = one_worker(&cluster).await;
+    cluster.stop_node(1).await.expect("it runs");
+    until("everything stops", || worker.running().is_empty()).await;
+    let asked = Instant::now();
+    worker.stop().await;
+    assert!(asked.elapsed() <= Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_coordinator_that_moves_stops_nothing() {
     let cluster = cluster(2).await;
     let worker = one_worker(&cluster).await;
