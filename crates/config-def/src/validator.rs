@@ -147,6 +147,7 @@ impl Validator {
             },
             Validator::UniqueAliases { .. } => match value {
                 Value::List(aliases) if has_repeats(aliases) => invalid("Duplicate alias provided.".to_owned()),
+                Value::Null => invalid("entry must be non null".to_owned()),
                 _ => Ok(()),
             },
             Validator::Rule { check, .. } => check(value).or_else(invalid),
