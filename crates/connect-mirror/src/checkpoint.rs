@@ -1,4 +1,17 @@
-//! `MirrorCheckpointConnector`: translates the positions of consumer groups.
+//! `MirrorCheckpointConnector`: translates the positions of consumer groups into offsets of the target, writes them as
+//! checkpoints, and, if told to, into the groups themselves.
+//!
+//! Start reading at `checkpointer`. How offsets are translated: docs/OFFSET-TRANSLATION.md.
 
 pub mod assignment;
+mod checkpoint_store;
+mod checkpointer;
 pub mod config;
+mod connector;
+mod group_offset_sync;
+mod groups;
+mod loading;
+mod round;
+mod task;
+
+pub use connector::{CHECKPOINT_TASK_CLASS, MirrorCheckpointConnector};

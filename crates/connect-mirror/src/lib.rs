@@ -36,4 +36,4 @@ mod topic_reader;
 
 pub use clock::Clock;
 pub use environment::MirrorEnvironment;
-pub use metrics::{MetricKey, MirrorMetrics, PartitionMetrics, PartitionSnapshot, Stats};
+pub use metrics::{CheckpointKey, MetricKey, MirrorMetrics, PartitionMetrics, PartitionSnapshot, Stats};

@@ -2,6 +2,7 @@
 //!
 //! A task touches its partition's metrics once per batch. Reporters read [`MirrorMetrics::snapshot`].
 
+mod checkpoints;
 mod sampled;
 
 use std::{
@@ -11,11 +12,15 @@ use std::{
 
 use kafka_wire::TopicPartition;
 
-use self::sampled::{SampledRate, SampledStats};
+pub use self::checkpoints::CheckpointKey;
+use self::{
+    checkpoints::CheckpointMetrics,
+    sampled::{SampledRate, SampledStats},
+};
 
 /// The metrics of every mirror task of this process, by flow, connector task and remote partition.
 #[derive(Clone, Debug, Default)]
-pub struct MirrorMetrics(Arc<Mutex<BTreeMap<MetricKey, PartitionMetrics>>>);
+pub struct MirrorMetrics(Arc<Mutex<BTreeMap<MetricKey, PartitionMetrics>>>, CheckpointMetrics);
 
 /// Which remote partition of which task a set of metrics is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +46,21 @@ impl MirrorMetrics {
     /// Takes the metrics of a stopped task out.
     pub(crate) fn remove(&self, key: &MetricKey) {
         lock(&self.0).remove(key);
+    }
+
+    /// The target acknowledged a checkpoint, so long after the group was asked.
+    pub(crate) fn checkpoint_written(&self, key: CheckpointKey, now_ms: i64, latency_ms: i64) {
+        self.1.written(key, now_ms, latency_ms);
+    }
+
+    /// Takes the latencies of a stopped checkpoint task out.
+    pub(crate) fn remove_checkpoints(&self, flow: (&str, &str), task_id: &str) {
+        self.1.remove(flow, task_id);
+    }
+
+    /// `checkpoint-latency-ms` and its window at `now_ms`, of each group and partition that had a checkpoint.
+    pub fn checkpoint_latencies(&self, now_ms: i64) -> Vec<(CheckpointKey, Stats)> {
+        self.1.snapshot(now_ms)
     }
 
     /// All values at `now_ms`.

@@ -119,10 +119,13 @@ impl OffsetRuns {
     }
 
     /// The target offset from which a reader of source offset `upstream` may go on: never behind a record that it has
-    /// not read. `None`: nothing is known of records before it. `may_join`: the source is not known to have holes.
+    /// not read. `None`: what is known begins later. `may_join`: the source is not known to have holes.
     pub(crate) fn translate(&self, upstream: i64, may_join: bool) -> Option<i64> {
         let begun = self.runs.partition_point(|run| run.upstream <= upstream);
-        let run = self.runs[..begun].last()?;
+        let Some(run) = self.runs[..begun].last() else {
+            // Before the target's first offset there is nothing to skip.
+            return self.runs.first().filter(|first| first.downstream == 0).map(|_| 0);
+        };
         let read = (upstream - run.upstream).min(run.count);
         let is_known = !run.is_joined || (may_join && !self.has_holes);
         Some(run.downstream.saturating_add(if is_known { read } else { read.min(1) }))

@@ -13,6 +13,7 @@ use crate::{
         interval, offset_syncs_topic, parse_all, scheduled_interval,
     },
     group_filter::{self, DEFAULT_GROUP_FILTER, GroupFilter},
+    source::topic_rules::TopicRules,
     topic_filter::{DEFAULT_TOPIC_FILTER, TopicFilter},
 };
 
@@ -194,6 +195,19 @@ impl MirrorCheckpointTaskConfig {
             })
         };
         parsed().ok_or(errors)
+    }
+}
+
+impl MirrorCheckpointTaskConfig {
+    /// The name on the target of a topic of the source, if the filter wants it.
+    pub(crate) fn remote_topic(&self, topic: &str) -> Option<String> {
+        let rules = TopicRules {
+            policy: self.connector.policy.clone(),
+            source_alias: self.connector.source_alias.clone(),
+            target_alias: self.connector.target_alias.clone(),
+            replicate_heartbeats: false,
+        };
+        self.topic_filter.accepts(topic).then(|| rules.checkpoint_topic(topic))
     }
 }
 

@@ -10,7 +10,10 @@ use tokio_util::sync::CancellationToken;
 use super::{config::MirrorHeartbeatConfig, task::MirrorHeartbeatTask};
 use crate::{
     alter_offsets::{self, OffsetsOf},
-    background::Background, environment::MirrorEnvironment, internal_topic::InternalTopic, scheduler::Schedule,
+    background::Background,
+    environment::MirrorEnvironment,
+    internal_topic::InternalTopic,
+    scheduler::Schedule,
 };
 
 /// The Java class of the task.

@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     alter_offsets::{self, OffsetsOf},
-    background::Background, client_props::Side, environment::MirrorEnvironment, internal_topic::InternalTopic,
+    background::Background,
+    client_props::Side,
+    environment::MirrorEnvironment,
+    internal_topic::InternalTopic,
 };
 
 /// The Java class of the tasks.

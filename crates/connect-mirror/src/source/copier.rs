@@ -144,13 +144,9 @@ impl Copier {
                     let partition = &mut self.partitions[at];
                     // Behind the last record there may be offsets that hold none, such as markers.
                     let next = partition.oldest_in_flight().unwrap_or(partition.position);
-                    partition.metrics.acknowledged(
-                        now_ms,
-                        records,
-                        sent.oldest_timestamp,
-                        sent.newest_timestamp,
-                        next,
-                    );
+                    partition
+                        .metrics
+                        .acknowledged(now_ms, records, sent.oldest_timestamp, sent.newest_timestamp, next);
                     if partition.written() {
                         partition.metrics.held_back(None);
                         tracing::info!(task = self.task_id, partition = %partition.source, "partition flows again");

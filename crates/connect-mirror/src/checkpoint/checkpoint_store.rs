@@ -1,0 +1,180 @@
+//! The newest checkpoint of each group and partition, and which new ones are worth writing (`CheckpointStore`).
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use kafka_client::admin::OffsetAndMetadata;
+use kafka_wire::TopicPartition;
+
+use crate::{offset_sync_store::Translation, records::Checkpoint};
+
+/// Newest checkpoints by remote partition.
+pub(crate) type GroupCheckpoints = HashMap<TopicPartition, Position>;
+
+/// What a checkpoint says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) upstream: i64,
+    pub(crate) downstream: i64,
+    pub(crate) metadata: Arc<str>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct CheckpointStore {
+    groups: HashMap<Arc<str>, GroupCheckpoints>,
+}
+
+impl CheckpointStore {
+    /// Takes a checkpoint that was read from the topic.
+    pub(crate) fn loaded(&mut self, checkpoint: Checkpoint, assigned: &HashSet<&str>) {
+        if assigned.contains(&*checkpoint.group) {
+            let position = Position {
+                upstream: checkpoint.upstream_offset,
+                downstream: checkpoint.downstream_offset,
+                metadata: checkpoint.metadata.into(),
+            };
+            let group = self.groups.entry(checkpoint.group.into()).or_default();
+            group.insert(checkpoint.topic_partition, position);
+        }
+    }
+
+    /// Translates what `group` has committed, and answers with the checkpoints that are news. `remote` names a topic on
+    /// the target, if it is one that is replicated.
+    pub(crate) fn advance(
+        &mut self,
+        group: &Arc<str>,
+        committed: &HashMap<TopicPartition, OffsetAndMetadata>,
+        mut remote: impl FnMut(&Arc<str>) -> Option<Arc<str>>,
+        translate: impl Fn(&TopicPartition, i64) -> Translation,
+    ) -> Vec<Checkpoint> {
+        let mut news = Vec::new();
+        for (partition, committed) in committed {
+            let Some(topic) = remote(&partition.topic) else {
+                continue;
+            };
+            let Translation::At(downstream) = translate(partition, committed.offset) else {
+                continue;
+            };
+            let remote = TopicPartition::new(topic, partition.partition);
+            let position = Position {
+                upstream: committed.offset,
+                downstream,
+                metadata: committed.metadata.as_str().into(),
+            };
+            let known = self.groups.entry(group.clone()).or_default();
+            if known.get(&remote).is_some_and(|known| !is_news(known, &position)) {
+                continue;
+            }
+            news.push(Checkpoint {
+                group: group.to_string(),
+                topic_partition: remote.clone(),
+                upstream_offset: position.upstream,
+                downstream_offset: position.downstream,
+                metadata: committed.metadata.clone(),
+            });
+            known.insert(remote, position);
+        }
+        news
+    }
+
+    /// A checkpoint could not be written: the next round makes it again.
+    pub(crate) fn forget(&mut self, group: &str, remote: &TopicPartition) {
+        if let Some(known) = self.groups.get_mut(group) {
+            known.remove(remote);
+        }
+    }
+
+    /// All groups with their checkpoints.
+    pub(crate) fn groups(&self) -> Vec<(Arc<str>, GroupCheckpoints)> {
+        let groups = self.groups.iter().filter(|(_, checkpoints)| !checkpoints.is_empty());
+        groups
+            .map(|(group, checkpoints)| (group.clone(), checkpoints.clone()))
+            .collect()
+    }
+
+    /// How many checkpoints there are.
+    pub(crate) fn len(&self) -> usize {
+        self.groups.values().map(HashMap::len).sum()
+    }
+}
+
+/// A group that went back at the source goes back on the target, too; else a checkpoint only moves on.
+fn is_news(known: &Position, position: &Position) -> bool {
+    position.upstream < known.upstream || position.downstream > known.downstream
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{offset_sync_writer::Point, sync_slots::SyncSlots};
+
+    /// Recorded from Kafka 4.3.1's `MirrorCheckpointTask`, with Kafka's own 64 slots.
+    #[test]
+    fn every_decision_is_kafkas() {
+        let golden: Value =
+            serde_json::from_str(include_str!("../../testdata/golden-decisions.json")).expect("valid JSON");
+        let scenarios = golden["checkpointEmission (flow A->B, group g, topic1-2)"]
+            .as_array()
+            .expect("a list");
+        assert_eq!(scenarios.len(), 7);
+        let source = TopicPartition::new("topic1", 2);
+        for scenario in scenarios {
+            let mut slots: Option<SyncSlots> = None;
+            let sync = |slots: &mut Option<SyncSlots>, sync: &Value| {
+                let point = Point {
+                    upstream: sync[0].as_i64().expect("a number"),
+                    downstream: sync[1].as_i64().expect("a number"),
+                };
+                match slots {
+                    Some(slots) => slots.add(point),
+                    None => *slots = Some(SyncSlots::new(point)),
+                }
+            };
+            let list = |value: &Value| value.as_array().expect("a list").clone();
+            for point in list(&scenario["syncs of topic1-2 [up,down]"]) {
+                sync(&mut slots, &point);
+            }
+            let mut store = CheckpointStore::default();
+            for loaded in list(&scenario["checkpoints loaded at start [downstream tp, up, down]"]) {
+                let checkpoint = Checkpoint {
+                    group: "g".to_owned(),
+                    topic_partition: TopicPartition::new("A.topic1", 2),
+                    upstream_offset: loaded[1].as_i64().expect("a number"),
+                    downstream_offset: loaded[2].as_i64().expect("a number"),
+                    metadata: String::new(),
+                };
+                store.loaded(checkpoint, &HashSet::from(["g"]));
+            }
+            for poll in list(&scenario["polls"]) {
+                for point in list(&poll["new syncs before this poll"]) {
+                    sync(&mut slots, &point);
+                }
+                let mut committed = OffsetAndMetadata::new(poll["group offset"].as_i64().expect("a number"));
+                committed.metadata = "m".to_owned();
+                let news = store.advance(
+                    &"g".into(),
+                    &HashMap::from([(source.clone(), committed)]),
+                    |topic| Some(format!("A.{topic}").into()),
+                    |_, upstream| match slots.as_ref().map(|slots| slots.translate(upstream)) {
+                        None => Translation::Unknown,
+                        Some(None) => Translation::TooOld,
+                        Some(Some(downstream)) => Translation::At(downstream),
+                    },
+                );
+                let news: Vec<Value> = news
+                    .iter()
+                    .map(|made| {
+                        json!({"tp": made.topic_partition.to_string(), "upstreamOffset": made.upstream_offset,
+                            "offset": made.downstream_offset, "metadata": made.metadata})
+                    })
+                    .collect();
+                assert_eq!(Value::from(news), poll["emitted"], "{}: {poll}", scenario["name"]);
+            }
+        }
+    }
+}

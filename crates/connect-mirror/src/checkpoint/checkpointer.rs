@@ -1,0 +1,334 @@
+//! The child of a task that does its work: it follows the offset syncs, asks for the groups' positions, hands new
+//! checkpoints to the task, and writes the offsets of idle groups.
+//!
+//! Its loop never waits for a request: a round runs beside it, one at a time, and comes back as an event.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use kafka_client::Admin;
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{
+    checkpoint_store::CheckpointStore,
+    config::MirrorCheckpointTaskConfig,
+    group_offset_sync::{SyncedGroups, sync_group_offsets},
+    loading::{load_checkpoints, open},
+    round::{Gathered, TopicKinds, gather},
+};
+use crate::{
+    environment::MirrorEnvironment, offset_sync_history, offset_sync_store::OffsetSyncStore, records::Checkpoint,
+    topic_reader::TopicReader,
+};
+
+/// Never more often, whatever the interval.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+
+/// New checkpoints of one round, with the time at which the groups were asked.
+#[derive(Debug)]
+pub(super) struct Emission {
+    pub(super) checkpoints: Vec<Checkpoint>,
+    pub(super) timestamp_ms: i64,
+}
+
+/// See the module.
+pub(super) struct Checkpointer {
+    task_id: String,
+    config: Arc<MirrorCheckpointTaskConfig>,
+    environment: MirrorEnvironment,
+    groups: Arc<[Arc<str>]>,
+    source: Admin,
+    target: Admin,
+    emissions: mpsc::Sender<Emission>,
+    /// Checkpoints that the target refused.
+    refused: mpsc::Receiver<Checkpoint>,
+    checkpoints: CheckpointStore,
+    kinds: TopicKinds,
+    /// Names on the target of the topics that are replicated.
+    remote_topics: HashMap<Arc<str>, Option<Arc<str>>>,
+    /// Made, and not yet taken by the task.
+    made: Option<Emission>,
+    next_emission: Instant,
+    next_group_sync: Option<Instant>,
+    failed_rounds: u32,
+    group_sync_log: GroupSyncLog,
+}
+
+type Round = Pin<Box<dyn Future<Output = RoundEnd> + Send>>;
+
+enum RoundEnd {
+    Gathered(Gathered),
+    Synced(SyncedGroups),
+}
+
+impl Checkpointer {
+    pub(super) fn new(
+        task_id: String,
+        config: MirrorCheckpointTaskConfig,
+        environment: MirrorEnvironment,
+        emissions: mpsc::Sender<Emission>,
+        refused: mpsc::Receiver<Checkpoint>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            task_id,
+            groups: config.assigned.iter().map(|group| Arc::from(&**group)).collect(),
+            source: Admin::new(environment.client(&config.source_admin)),
+            target: Admin::new(environment.client(&config.target_admin)),
+            next_group_sync: config.sync_group_offsets_interval.map(|_| now),
+            config: Arc::new(config),
+            environment,
+            emissions,
+            refused,
+            checkpoints: CheckpointStore::default(),
+            kinds: TopicKinds::default(),
+            remote_topics: HashMap::new(),
+            made: None,
+            next_emission: now,
+            failed_rounds: 0,
+            group_sync_log: GroupSyncLog::default(),
+        }
+    }
+
+    /// Runs until it is dropped.
+    pub(super) async fn run(mut self) {
+        let config = self.config.clone();
+        let checkpoints_client = self.environment.client(&config.checkpoints_consumer.client);
+        let (checkpoints, is_complete) = load_checkpoints(
+            &self.task_id,
+            &checkpoints_client,
+            &config.checkpoints_consumer,
+            &config.checkpoints_topic,
+            &config.assigned,
+        )
+        .await;
+        checkpoints_client.close();
+        self.checkpoints = checkpoints;
+        let mut syncs = OffsetSyncStore::new(!is_complete);
+        let Some(mut reader) = self.open_offset_syncs().await else {
+            return;
+        };
+        while !reader.is_at_end() {
+            read(&mut reader, &mut syncs).await;
+        }
+        syncs.reached_end();
+        tracing::info!(
+            task = self.task_id,
+            groups = self.groups.len(),
+            checkpoints = self.checkpoints.len(),
+            partitions = syncs.len(),
+            "translating positions of groups"
+        );
+        self.follow(reader, syncs).await;
+    }
+
+    async fn open_offset_syncs(&self) -> Option<TopicReader> {
+        let config = &self.config;
+        let client = self.environment.client(&config.offset_syncs_consumer.client);
+        open(
+            &self.task_id,
+            &client,
+            &config.offset_syncs_consumer,
+            &config.offset_syncs_topic,
+            None,
+        )
+        .await
+    }
+
+    async fn follow(mut self, mut reader: TopicReader, mut syncs: OffsetSyncStore) {
+        let mut round: Option<Round> = None;
+        let emissions = self.emissions.clone();
+        loop {
+            if round.is_none() {
+                round = self.next_round(Instant::now());
+            }
+            let due = self.next_due();
+            tokio::select! {
+                () = read(&mut reader, &mut syncs) => {}
+                end = async { round.as_mut().expect("it runs").await }, if round.is_some() => {
+                    round = None;
+                    match end {
+                        RoundEnd::Gathered(gathered) => self.on_gathered(gathered, &syncs),
+                        RoundEnd::Synced(synced) => self.group_sync_log.tell(&self.task_id, &synced),
+                    }
+                }
+                permit = emissions.reserve(), if self.made.is_some() => match (permit, self.made.take()) {
+                    (Ok(permit), Some(made)) => permit.send(made),
+                    _ => return,
+                },
+                Some(refused) = self.refused.recv() => {
+                    self.checkpoints.forget(&refused.group, &refused.topic_partition);
+                }
+                () = tokio::time::sleep_until(due), if round.is_none() => {}
+            }
+        }
+    }
+
+    fn next_due(&self) -> Instant {
+        // Without a task that takes them no more checkpoints are made.
+        let emission = self.made.is_none().then_some(self.next_emission);
+        let due = [emission, self.next_group_sync].into_iter().flatten().min();
+        due.unwrap_or_else(|| Instant::now() + SHORTEST_INTERVAL)
+    }
+
+    fn next_round(&mut self, now: Instant) -> Option<Round> {
+        if self.made.is_none() && self.next_emission <= now {
+            self.next_emission = now + self.emission_interval();
+            return Some(self.gather());
+        }
+        let interval = self.config.sync_group_offsets_interval?;
+        if self.next_group_sync.is_some_and(|due| due <= now) {
+            self.next_group_sync = Some(now + interval);
+            let (admin, groups) = (self.target.clone(), self.checkpoints.groups());
+            return Some(Box::pin(async move {
+                RoundEnd::Synced(sync_group_offsets(&admin, groups).await)
+            }));
+        }
+        None
+    }
+
+    /// As in Kafka, the next multiple of the step in which a poll waits.
+    fn emission_interval(&self) -> Duration {
+        let interval = self.config.emit_checkpoints_interval.unwrap_or_default();
+        let step = self.config.poll_step.max(Duration::from_millis(1));
+        let steps = interval.as_millis().div_ceil(step.as_millis());
+        step.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX))
+            .max(SHORTEST_INTERVAL)
+    }
+
+    fn gather(&self) -> Round {
+        let config = self.config.clone();
+        let is_replicated = move |topic: &str| config.topic_filter.accepts(topic);
+        let now_ms = self.environment.clock.now_ms();
+        let gathered = gather(
+            self.source.clone(),
+            self.groups.clone(),
+            self.kinds.clone(),
+            now_ms,
+            is_replicated,
+        );
+        Box::pin(async move { RoundEnd::Gathered(gathered.await) })
+    }
+
+    fn on_gathered(&mut self, gathered: Gathered, syncs: &OffsetSyncStore) {
+        self.kinds = gathered.kinds;
+        let committed = match gathered.committed {
+            Ok(committed) => committed,
+            Err(error) => return self.on_failed_groups(self.groups.len(), &error),
+        };
+        let mut made = Vec::new();
+        let mut failed: Option<(usize, kafka_client::Error)> = None;
+        for (group, committed) in committed {
+            let committed = match committed {
+                Ok(committed) => committed,
+                Err(error) => {
+                    let (count, first) = failed.get_or_insert((0, error));
+                    *count += 1;
+                    tracing::debug!(task = self.task_id, %group, error = first.chain(), "a group cannot be asked");
+                    continue;
+                }
+            };
+            let (kinds, config, remote_topics) = (&self.kinds, &self.config, &mut self.remote_topics);
+            let remote = |topic: &Arc<str>| match remote_topics.get(topic) {
+                Some(known) => known.clone(),
+                None => {
+                    let remote = config.remote_topic(topic).map(Arc::from);
+                    remote_topics.insert(topic.clone(), remote.clone());
+                    remote
+                }
+            };
+            made.extend(
+                self.checkpoints
+                    .advance(&group, &committed, remote, |partition, upstream| {
+                        syncs.translate(partition, upstream, kinds.may_join(&partition.topic))
+                    }),
+            );
+        }
+        match failed {
+            Some((count, error)) => self.on_failed_groups(count, &error),
+            None => self.failed_rounds = 0,
+        }
+        if !made.is_empty() {
+            tracing::debug!(task = self.task_id, checkpoints = made.len(), "new checkpoints");
+            self.made = Some(Emission {
+                checkpoints: made,
+                timestamp_ms: gathered.asked_at_ms,
+            });
+        }
+    }
+
+    fn on_failed_groups(&mut self, groups: usize, error: &kafka_client::Error) {
+        self.failed_rounds = self.failed_rounds.saturating_add(1);
+        if self.failed_rounds.is_power_of_two() {
+            tracing::warn!(
+                task = self.task_id,
+                groups,
+                error = error.chain(),
+                rounds = self.failed_rounds,
+                "groups cannot be asked for their positions; trying again with the next round"
+            );
+        }
+    }
+}
+
+async fn read(reader: &mut TopicReader, syncs: &mut OffsetSyncStore) {
+    reader
+        .read(|record| offset_sync_history::take(syncs, record, |_| true))
+        .await;
+}
+
+/// Says what came of writing groups' offsets: what is new at once, what lasts ever more rarely.
+#[derive(Debug, Default)]
+struct GroupSyncLog {
+    active: Vec<Arc<str>>,
+    rounds_with_active: u32,
+    rounds_with_failures: u32,
+}
+
+impl GroupSyncLog {
+    fn tell(&mut self, task: &str, synced: &SyncedGroups) {
+        if !synced.written.is_empty() {
+            tracing::debug!(
+                task,
+                groups = synced.written.len(),
+                "wrote offsets of idle groups on the target"
+            );
+        }
+        if synced.active != self.active {
+            self.active.clone_from(&synced.active);
+            self.rounds_with_active = 0;
+        }
+        if !synced.active.is_empty() {
+            self.rounds_with_active = self.rounds_with_active.saturating_add(1);
+            if self.rounds_with_active.is_power_of_two() {
+                tracing::info!(
+                    task, groups = synced.active.len(), first = %synced.active[0],
+                    "groups are in use on the target: their offsets there are left as they are"
+                );
+            }
+        }
+        let Some((first, error)) = synced.failed.first() else {
+            self.rounds_with_failures = 0;
+            return;
+        };
+        self.rounds_with_failures = self.rounds_with_failures.saturating_add(1);
+        if self.rounds_with_failures.is_power_of_two() {
+            let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+            for (_, error) in &synced.failed {
+                *reasons
+                    .entry(error.code().map_or_else(|| error.to_string(), |code| code.to_string()))
+                    .or_default() += 1;
+            }
+            tracing::warn!(
+                task, groups = synced.failed.len(), %first, error = error.chain(), ?reasons,
+                rounds = self.rounds_with_failures,
+                "offsets of groups cannot be written on the target; trying again with the next round"
+            );
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! `sync.group.offsets`: writes checkpoints into the offsets of groups that nobody uses on the target.
+//!
+//! State and offsets of a group are looked at right before its offsets are written, a few groups at a time; a group with
+//! members is never written, which the broker sees to as well. One group's trouble is its own.
+
+use std::{collections::HashMap, sync::Arc};
+
+use futures_util::{StreamExt, stream};
+use kafka_client::{
+    Admin, Error,
+    admin::{OffsetAndMetadata, PerItem},
+};
+use kafka_wire::{ErrorCode, TopicPartition};
+
+use super::checkpoint_store::GroupCheckpoints;
+
+/// Groups looked at together: few, so that what was seen is fresh when it is acted on.
+const GROUPS_AT_ONCE: usize = 50;
+/// Commits on their way at a time.
+const COMMITS_AT_ONCE: usize = 10;
+
+type Offsets = HashMap<TopicPartition, OffsetAndMetadata>;
+
+/// A group on the target.
+#[derive(Debug)]
+enum TargetGroup {
+    /// Nobody knows it there.
+    Unknown,
+    /// It has no members, and has committed this.
+    Idle(Offsets),
+}
+
+/// What became of one round.
+#[derive(Debug, Default)]
+pub(crate) struct SyncedGroups {
+    /// Groups whose offsets were written.
+    pub(crate) written: Vec<Arc<str>>,
+    /// Groups that are in use on the target.
+    pub(crate) active: Vec<Arc<str>>,
+    /// Groups that could not be looked at or written, and why.
+    pub(crate) failed: Vec<(Arc<str>, Error)>,
+}
+
+/// One round over all groups with checkpoints.
+pub(crate) async fn sync_group_offsets(admin: &Admin, groups: Vec<(Arc<str>, GroupCheckpoints)>) -> SyncedGroups {
+    let mut round = SyncedGroups::default();
+    for chunk in groups.chunks(GROUPS_AT_ONCE) {
+        let targets = target_groups(admin, chunk, &mut round).await;
+        let commits = chunk.iter().filter_map(|(group, checkpoints)| {
+            let offsets = offsets_to_write(checkpoints, targets.get(group)?);
+            (!offsets.is_empty()).then(|| commit(admin, group.clone(), offsets))
+        });
+        let commits: Vec<_> = commits.collect();
+        let mut commits = stream::iter(commits).buffer_unordered(COMMITS_AT_ONCE);
+        while let Some((group, result)) = commits.next().await {
+            match result {
+                Ok(()) => round.written.push(group),
+                Err(error) if error.code() == Some(ErrorCode::UNKNOWN_MEMBER_ID) => round.active.push(group),
+                Err(error) => round.failed.push((group, error)),
+            }
+        }
+    }
+    round.active.sort();
+    round
+}
+
+/// The groups of `chunk` that may be written.
+async fn target_groups(
+    admin: &Admin,
+    chunk: &[(Arc<str>, GroupCheckpoints)],
+    round: &mut SyncedGroups,
+) -> HashMap<Arc<str>, TargetGroup> {
+    let ids: Vec<Arc<str>> = chunk.iter().map(|(group, _)| group.clone()).collect();
+    let mut targets = HashMap::new();
+    let mut idle = Vec::new();
+    for (group, state) in per_group(admin.group_states(&ids).await, &ids) {
+        match state.as_deref() {
+            Ok("Empty") => idle.push(group),
+            Ok("Dead") => _ = targets.insert(group, TargetGroup::Unknown),
+            Err(error) if error.code() == Some(ErrorCode::GROUP_ID_NOT_FOUND) => {
+                targets.insert(group, TargetGroup::Unknown);
+            }
+            Ok(_) => round.active.push(group),
+            Err(error) => round.failed.push((group, error.clone())),
+        }
+    }
+    if idle.is_empty() {
+        return targets;
+    }
+    for (group, offsets) in per_group(admin.list_offsets_of_groups(&idle).await, &idle) {
+        match offsets {
+            Ok(offsets) => _ = targets.insert(group, TargetGroup::Idle(offsets)),
+            Err(error) => round.failed.push((group, error)),
+        }
+    }
+    targets
+}
+
+fn per_group<T>(results: Result<PerItem<Arc<str>, T>, Error>, asked: &[Arc<str>]) -> PerItem<Arc<str>, T> {
+    results.unwrap_or_else(|error| asked.iter().map(|group| (group.clone(), Err(error.clone()))).collect())
+}
+
+async fn commit(
+    admin: &Admin,
+    group: Arc<str>,
+    offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
+) -> (Arc<str>, Result<(), Error>) {
+    let result = admin.alter_group_offsets(&group, offsets).await;
+    let first_error = result.and_then(|partitions| partitions.into_values().collect::<Result<(), Error>>());
+    (group, first_error)
+}
+
+/// What an idle group is given: it is never moved back, and a partition where it has nothing gets something.
+fn offsets_to_write(checkpoints: &GroupCheckpoints, target: &TargetGroup) -> Vec<(TopicPartition, OffsetAndMetadata)> {
+    let is_behind = |partition: &TopicPartition, downstream: i64| match target {
+        TargetGroup::Unknown => true,
+        TargetGroup::Idle(offsets) => offsets.get(partition).is_none_or(|known| downstream > known.offset),
+    };
+    let behind = checkpoints
+        .iter()
+        .filter(|(partition, position)| is_behind(partition, position.downstream));
+    let offset = |(partition, position): (&TopicPartition, &super::checkpoint_store::Position)| {
+        let mut offset = OffsetAndMetadata::new(position.downstream);
+        offset.metadata = position.metadata.to_string();
+        (partition.clone(), offset)
+    };
+    behind.map(offset).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::checkpoint::checkpoint_store::Position;
+
+    fn partition(name: &str) -> TopicPartition {
+        let (topic, number) = name.rsplit_once('-').expect("topic-partition");
+        TopicPartition::new(topic, number.parse().expect("a number"))
+    }
+
+    /// Recorded from Kafka 4.3.1's `MirrorCheckpointTask`.
+    #[test]
+    fn every_offset_written_is_kafkas() {
+        let golden: Value =
+            serde_json::from_str(include_str!("../../testdata/golden-decisions.json")).expect("valid JSON");
+        let vectors = golden["groupOffsetSync"].as_array().expect("a list");
+        assert_eq!(vectors.len(), 6);
+        for vector in vectors {
+            let calls = vector["alterConsumerGroupOffsets calls"].as_object().expect("a map");
+            for (group, checkpoints) in vector["latest checkpoints (downstream offset)"]
+                .as_object()
+                .expect("a map")
+            {
+                let checkpoints = checkpoints
+                    .as_object()
+                    .expect("a map")
+                    .iter()
+                    .map(|(name, downstream)| {
+                        let position = Position {
+                            upstream: 0,
+                            downstream: downstream.as_i64().expect("a number"),
+                            metadata: "meta".into(),
+                        };
+                        (partition(name), position)
+                    });
+                let target = match vector["EMPTY groups on target and their offsets"].get(group) {
+                    None => TargetGroup::Unknown,
+                    Some(offsets) => {
+                        let known = offsets.as_object().expect("a map").iter();
+                        let known = known.filter_map(|(name, offset)| Some((name, offset.as_i64()?)));
+                        TargetGroup::Idle(
+                            known
+                                .map(|(name, at)| (partition(name), OffsetAndMetadata::new(at)))
+                                .collect(),
+                        )
+                    }
+                };
+                let written = offsets_to_write(&checkpoints.collect(), &target);
+                let expected = calls.get(group).and_then(Value::as_object).cloned().unwrap_or_default();
+                assert_eq!(written.len(), expected.len(), "{vector}");
+                for (partition, offset) in written {
+                    let expected = &expected[&partition.to_string()];
+                    assert_eq!(expected["offset"], offset.offset, "{vector}");
+                    assert_eq!(expected["metadata"], *offset.metadata, "{vector}");
+                    assert!(expected["leaderEpoch"].is_null() && offset.leader_epoch == -1);
+                }
+            }
+        }
+    }
+}
