@@ -31,10 +31,28 @@ impl PatternError {
     fn new(error: &java_regex::PatternSyntaxError) -> Self {
         // Some of the engine's messages name the place themselves.
         let what = error.message.split(" near index ").next().unwrap_or_default();
-        let caret = " ".repeat(error.index) + "^";
-        Self(format!("{what} near index {}\n{}\n{caret}", error.index, error.pattern))
+        let known = WORDS.iter().find(|(engines, ..)| what.starts_with(engines));
+        let (what, back) = known.map_or((what, 0), |(_, javas, back)| (javas, *back));
+        let index = error.index.saturating_sub(back);
+        let mut message = format!("{what} near index {index}\n{}", error.pattern);
+        // The caret stands under a character.
+        if index < error.pattern.chars().count() {
+            message.push('\n');
+            message.extend(std::iter::repeat_n(' ', index));
+            message.push('^');
+        }
+        Self(message)
     }
 }
+
+/// Where the engine says a thing otherwise than Java: the engine's words, Java's, and by how much Java's place is nearer
+/// to the start.
+const WORDS: &[(&str, &str, usize)] = &[
+    ("Unclosed character class", "Unclosed character class", 1),
+    ("Expected ')'", "Unclosed group", 0),
+    ("Invalid range: ", "Illegal character range", 1),
+    ("Unexpected end of pattern after \\", "Unexpected internal error", 0),
+];
 
 /// A list of patterns of which one must match the whole name. An empty list matches nothing.
 pub struct JavaPatterns {
@@ -103,6 +121,22 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    /// Java 17's own words.
+    #[test]
+    fn what_is_wrong_is_said_as_by_java() {
+        let check = |pattern: &str, expected: &str| {
+            let error = JavaPatterns::new(&[pattern]).expect_err(pattern);
+            assert_eq!(error.to_string(), expected);
+        };
+        check("[", "Unclosed character class near index 0\n[\n^");
+        check("a[b", "Unclosed character class near index 2\na[b\n  ^");
+        check("a(b", "Unclosed group near index 3\na(b");
+        check("*", "Dangling meta character '*' near index 0\n*\n^");
+        check("a{", "Illegal repetition near index 2\na{");
+        check("[z-a]", "Illegal character range near index 3\n[z-a]\n   ^");
+        check("\\", "Unexpected internal error near index 1\n\\");
+    }
 
     fn patterns(list: &[&str]) -> JavaPatterns {
         JavaPatterns::new(list).expect("a good pattern")
