@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_client::admin::CoordinatorType;
+use kafka_client::retry::{ExponentialBackoff, is_retriable};
 use kafka_client::{Admin, Client, Connection, Role};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
@@ -71,8 +72,24 @@ pub(super) struct Coordinator {
 }
 
 impl Coordinator {
-    /// Finds it and connects; one attempt.
-    pub(super) async fn find(client: &Client, group_id: &Arc<str>) -> Answer<Self> {
+    /// Finds it and connects, and tries for as long as what goes wrong may pass.
+    pub(super) async fn search(client: Client, group_id: Arc<str>) -> Answer<Self> {
+        let config = client.config();
+        let backoff = ExponentialBackoff::new(config.retry_backoff, config.retry_backoff_max);
+        let mut failures = 0;
+        loop {
+            match Self::find(&client, &group_id).await {
+                Err(error) if is_retriable(&error) => {
+                    tracing::debug!(error = error.chain(), "cannot find the coordinator yet");
+                    tokio::time::sleep(backoff.after(failures)).await;
+                    failures = failures.saturating_add(1);
+                }
+                found => return found,
+            }
+        }
+    }
+
+    async fn find(client: &Client, group_id: &Arc<str>) -> Answer<Self> {
         let admin = Admin::new(client.clone());
         let node_id = admin.find_coordinator_once(CoordinatorType::Group, group_id).await?;
         let connection = client.connection(node_id, Role::Coordinator).await?;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use kafka_client::retry::is_retriable;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use kafka_protocol::messages::HeartbeatResponse;
 use kafka_wire::ErrorCode;
 use tokio::time::Instant;
@@ -16,42 +17,33 @@ use crate::error::Error;
 /// Nobody waits for the answer to LeaveGroup, but the request should be on its way before the connection goes.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
 
+/// A search for the coordinator that is under way.
+pub(super) type Search = BoxFuture<'static, Result<Coordinator, kafka_client::Error>>;
+
 impl Member {
     /// Tries for as long as it takes. A worker without a coordinator for longer than a heartbeat interval must assume
     /// that others run its work, and stops it.
     pub(super) async fn find_coordinator(&mut self) -> Result<(), Error> {
-        let deadline = Instant::now() + self.config.heartbeat_interval;
-        loop {
-            let attempt = Coordinator::find(&self.client, &self.config.group_id);
-            let found = match self.held.is_some() {
-                true => tokio::time::timeout_at(deadline, attempt).await,
-                false => Ok(attempt.await),
-            };
-            match found {
-                Ok(Ok(coordinator)) => {
-                    self.found(coordinator);
-                    return Ok(());
-                }
-                Ok(Err(error)) if !is_retriable(&error) => return Err(self.failed("FindCoordinator", error)),
-                Ok(Err(error)) => {
-                    tracing::debug!(error = error.chain(), "cannot find the coordinator yet");
-                    let pause = Instant::now() + self.next_pause();
-                    let pause = if self.held.is_some() {
-                        pause.min(deadline)
-                    } else {
-                        pause
-                    };
-                    tokio::time::sleep_until(pause).await;
-                }
-                Err(_elapsed) => {}
+        let mut search = self.search();
+        if self.held.is_some() {
+            match tokio::time::timeout(self.config.heartbeat_interval, &mut search).await {
+                Ok(found) => return self.found(found),
+                Err(_elapsed) => self.stop_as_lost().await?,
             }
-            if self.held.is_some() && Instant::now() >= deadline {
-                self.stop_as_lost().await?;
-            }
+        }
+        match self.coordinator {
+            // It came back while everything stopped.
+            Some(_) => Ok(()),
+            None => self.found(search.await),
         }
     }
 
-    fn found(&mut self, coordinator: Coordinator) {
+    pub(super) fn search(&self) -> Search {
+        Coordinator::search(self.client.clone(), self.config.group_id.clone()).boxed()
+    }
+
+    pub(super) fn found(&mut self, found: Result<Coordinator, kafka_client::Error>) -> Result<(), Error> {
+        let coordinator = found.map_err(|error| self.failed("FindCoordinator", error))?;
         let group_id = &*self.config.group_id;
         tracing::info!(
             group_id,
@@ -66,6 +58,7 @@ impl Member {
                 .start(coordinator.clone(), self.identity.clone(), overdue);
         }
         self.coordinator = Some(coordinator);
+        Ok(())
     }
 
     async fn stop_as_lost(&mut self) -> Result<(), Error> {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::Member;
 use super::event::{GroupEvent, Revocation, RevocationReason, Round};
+use super::membership::Search;
 use super::settling::{StayAway, must_catch_up, why_not_to_start};
 use crate::error::Error;
 use crate::work::Work;
@@ -108,13 +109,27 @@ impl Member {
     /// worker: it leaves, keeps its work, and joins as somebody new afterwards.
     async fn staying_a_member<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Error> {
         let expires = Instant::now() + self.config.rebalance_timeout;
+        let mut search: Option<Search> = None;
         tokio::pin!(work);
         loop {
             let is_member = self.identity.is_member();
+            if is_member && self.coordinator.is_none() && search.is_none() {
+                search = Some(self.search());
+            }
+            let found = async {
+                match &mut search {
+                    Some(search) => search.await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 done = &mut work => return Ok(done),
                 answer = self.heartbeats.next() => self.on_heartbeat(answer)?,
+                found = found => {
+                    search = None;
+                    self.found(found)?;
+                }
                 () = tokio::time::sleep_until(expires), if is_member => {
                     tracing::warn!("stopping revoked work takes longer than rebalance.timeout.ms; leaving the group");
                     self.leave_group(POLL_TIMEOUT_REASON).await;

@@ -249,6 +249,32 @@ async fn work_that_takes_long_to_stop_is_waited_for_with_heartbeats() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_coordinator_that_moves_while_work_stops_is_found_again() {
+    let (cluster, topic) = (cluster(1).await, Topic::of(CONNECTORS));
+    let first = Worker::start(&cluster, &topic, "w1");
+    until("it runs everything", || share(&[&first], &work(CONNECTORS))).await;
+    let member_id = first.round().member_id.clone();
+    *lock(&first.stopping) = Duration::from_secs(45);
+    let second = Worker::start(&cluster, &topic, "w2");
+    until("the round that takes work away is made", || {
+        !second.view().rounds.is_empty()
+    })
+    .await;
+    let mut trouble = 2;
+    cluster.control(ApiKey::Heartbeat, move |request| {
+        match trouble > 0 && request.client_id.contains("w1") {
+            true => {
+                trouble -= 1;
+                Control::Error(ResponseError::NotCoordinator)
+            }
+            false => Control::Pass,
+        }
+    });
+    until("two share", || share(&[&first, &second], &work(CONNECTORS))).await;
+    assert_eq!(first.round().member_id, member_id, "its session went on");
+}
+
+#[tokio::test(start_paused = true)]
 async fn work_that_takes_too_long_to_stop_costs_the_membership_but_not_the_work() {
     let (cluster, topic) = (cluster(1).await, Topic::of(CONNECTORS));
     let first = Worker::start(&cluster, &topic, "w1");
