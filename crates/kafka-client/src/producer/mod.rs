@@ -23,7 +23,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use kafka_wire::{ErrorCode, OutgoingBatch, TopicPartition};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use self::brokers::Node;
 use self::identity::IdentityState;
@@ -85,6 +85,8 @@ pub struct Producer {
     /// Partitions that have something to send and no producer id; some may be in it twice.
     without_identity: Vec<usize>,
     metadata: RefreshPace,
+    /// While it says true, nothing more is sent.
+    hold: Option<watch::Receiver<bool>>,
     work: FuturesUnordered<BoxFuture<'static, Event>>,
     finished: Vec<Outcome>,
     outstanding_batches: usize,
@@ -127,11 +129,19 @@ impl Producer {
             identity: IdentityState::default(),
             without_identity: Vec::new(),
             metadata: RefreshPace::default(),
+            hold: None,
             work: FuturesUnordered::new(),
             finished: Vec::new(),
             outstanding_batches: 0,
             outstanding_bytes: 0,
         }
+    }
+
+    /// Sends nothing while `hold` says true, and goes on where it was when it says false: for a writer that does not know
+    /// whether another one has taken its place. What is on its way stays so.
+    pub fn held_by(mut self, hold: watch::Receiver<bool>) -> Self {
+        self.hold = Some(hold);
+        self
     }
 
     /// Queues a batch. It leaves with the next call of [`Self::outcomes`].
@@ -180,12 +190,16 @@ impl Producer {
                     }
                 }
                 () = sleep_until(deadline) => {}
+                () = changed(&mut self.hold) => {}
             }
         }
     }
 
     /// Sends whatever can be sent now, without waiting. Everything that was due until now has been seen to afterwards.
     fn dispatch(&mut self, now: Instant) {
+        if self.hold.as_mut().is_some_and(|hold| *hold.borrow_and_update()) {
+            return;
+        }
         self.wake_delayed(now);
         self.ask_for_identity(now);
         let has_work = |(_, node): &(&i32, &Node)| !node.ready.is_empty();
@@ -245,6 +259,16 @@ impl std::fmt::Debug for Producer {
             .field("outstanding_bytes", &self.outstanding_bytes)
             .finish_non_exhaustive()
     }
+}
+
+/// Whoever has gone changes nothing any more.
+async fn changed(hold: &mut Option<watch::Receiver<bool>>) {
+    if let Some(hold) = hold
+        && hold.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 async fn sleep_until(deadline: Option<Instant>) {

@@ -177,6 +177,27 @@ async fn a_refused_producer_id_is_asked_for_again_and_recovers() {
     assert!(finish(&mut producer, 1).await[0].result.is_ok());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_held_producer_waits_and_goes_on_where_it_was() {
+    let cluster = cluster(1).await;
+    cluster.create_topic("t", 1, &[]).expect("created");
+    let (hold, held) = tokio::sync::watch::channel(false);
+    let mut producer = producer(&cluster).held_by(held);
+    producer.send(1, at("t", 0), tiny("1"));
+    finish(&mut producer, 1).await;
+    cluster.control_once(ApiKey::Produce, |_| Control::Error(E::NotEnoughReplicas));
+    producer.send(2, at("t", 0), tiny("2"));
+    idle(&mut producer, Duration::from_millis(1)).await;
+    hold.send(true).expect("the producer listens");
+    producer.send(3, at("t", 0), tiny("3"));
+    let asked = cluster.count(ApiKey::Produce);
+    idle(&mut producer, Duration::from_secs(600)).await;
+    assert_eq!(cluster.count(ApiKey::Produce), asked);
+    hold.send(false).expect("the producer listens");
+    finish(&mut producer, 2).await;
+    assert_eq!(stored(&cluster, "t", 0), ["1", "2", "3"]);
+}
+
 /// While a broker takes long to accept a connection there is nothing to do; a deadline that lies in the past would
 /// keep the loop turning, and the paused clock would never move.
 #[tokio::test(start_paused = true)]
