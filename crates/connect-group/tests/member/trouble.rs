@@ -270,7 +270,10 @@ async fn a_coordinator_that_moves_while_work_stops_is_found_again() {
             false => Control::Pass,
         }
     });
-    until("two share", || share(&[&first, &second], &work(CONNECTORS))).await;
+    until("two share, and are in one generation", || {
+        share(&[&first, &second], &work(CONNECTORS)) && first.round().generation == second.round().generation
+    })
+    .await;
     assert_eq!(first.round().member_id, member_id, "its session went on");
 }
 
