@@ -9,7 +9,7 @@ use connect_api::VersionRange;
 
 use crate::{
     ConfigInfo, ConfigInfos, KAFKA_VERSION, PluginRegistry, PluginType, RawConfig,
-    definition::{Validated, groups, own_definitions, validate_all},
+    definition::{Definition, Validated, groups, own_definitions, validate_all},
     registry::Plugin,
 };
 
@@ -114,26 +114,28 @@ pub(crate) fn validate_converters(
             continue;
         };
         let version_key = format!("{class_key}.plugin.version");
-        let is_good = |value: &Validated| value.errors.is_empty();
         let mut places = validated
             .iter_mut()
             .filter(|value| value.name == class_key || value.name == version_key);
-        let (Some(first), Some(second)) = (places.next(), places.next()) else {
+        let (Some(class_value), Some(version_value)) = (places.next(), places.next()) else {
             continue;
         };
-        let Some(plugin) = plugins.find(kind, class.trim()) else {
-            continue;
-        };
-        if !is_good(first) || !is_good(second) {
+        if !class_value.errors.is_empty() || !version_value.errors.is_empty() {
             continue;
         }
+        let Some(plugin) = plugins.find(kind, class) else {
+            // Where the class is read as a value, blanks around it do not matter.
+            let why = format!("Failed to load class {class}: {class}");
+            class_value.errors.push(why);
+            continue;
+        };
         let wanted = config.get(&version_key).and_then(Option::as_deref);
-        let fits = VersionRange::parse(wanted).and_then(|range| plugin.check_version(range.as_ref()));
+        let fits = VersionRange::parse(wanted).and_then(|range| plugins.check_version(plugin, range.as_ref()));
         match fits {
             Ok(()) => results.push(validate_converter(plugin, class_key, converts, config, plugins)),
             Err(why) => {
-                first.errors.push(why.clone());
-                second.errors.push(why);
+                class_value.errors.push(why.clone());
+                version_value.errors.push(why);
             }
         }
     }
@@ -158,7 +160,7 @@ fn validate_converter(
     let validated = validate_all(&definitions, &own, plugins);
     let prefixed = |(definition, value): (_, Validated)| {
         let mut config = ConfigInfo {
-            definition: Some(crate::definition::Definition::info(definition)),
+            definition: Some(Definition::info(definition)),
             value: Some(value.info()),
         };
         config.put_under(&prefix);

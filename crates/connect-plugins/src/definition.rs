@@ -43,7 +43,7 @@ impl Default {
 pub(crate) enum Recommended {
     Nothing,
     These(Vec<String>),
-    /// The classes of this kind. A class that is not among them does not exist.
+    /// The classes of this kind.
     Plugins(PluginType),
     /// The versions of what another key names. `listed`: or nothing, where Kafka has no plug-ins at hand; the key is
     /// hidden in either case while the other has no value.
@@ -152,8 +152,8 @@ impl Definition {
             (None, Default::Required) => return Err(ConfigError::missing(&self.name)),
         };
         if let Recommended::Plugins(kind) = self.recommended {
-            return match plugins.find(kind, text.trim()) {
-                Some(plugin) => Ok(Value::Class(plugin.class.to_owned())),
+            return match plugins.full_name(text.trim()) {
+                Some(class) => Ok(Value::Class(class.to_owned())),
                 None => Err(ConfigError::invalid(&self.name, text, plugins.why_absent(kind, text))),
             };
         }
@@ -161,6 +161,18 @@ impl Definition {
             Value::Class(name) => Ok(Value::Class(plugins.full_name(&name).map_or(name, str::to_owned))),
             value => Ok(value),
         }
+    }
+}
+
+impl Definition {
+    /// What is wrong with a class that there is, but not of the kind that is asked for.
+    fn wrong_kind(&self, value: &Value, plugins: &PluginRegistry) -> Option<String> {
+        let (Recommended::Plugins(kind), Value::Class(class)) = (&self.recommended, value) else {
+            return None;
+        };
+        let what = kind.suffix();
+        let is_of_kind = plugins.find(*kind, class).is_some();
+        (!is_of_kind).then(|| format!("Class class {class} does not implement the {what} interface"))
     }
 }
 
@@ -175,6 +187,7 @@ pub(crate) fn validate_all(definitions: &[Definition], props: &RawConfig, plugin
         if let Err(error) = definition.row.validator.check(definition.row.name, &value) {
             errors.push(error.message);
         }
+        errors.extend(definition.wrong_kind(&value, plugins));
         Validated {
             errors,
             ..Validated::new(definition.name.clone(), value)
@@ -189,9 +202,12 @@ pub(crate) fn validate_all(definitions: &[Definition], props: &RawConfig, plugin
             Recommended::VersionsOf { key, listed } => {
                 let named = all.iter().find(|other| other.name == *key);
                 let class = named.and_then(|other| other.value.to_text());
+                let is_good = named.is_some_and(|other| other.errors.is_empty());
                 all[index].visible = class.is_some();
-                let version = class.filter(|_| *listed).and_then(|class| plugins.version_of(&class));
-                all[index].recommended = version.map(str::to_owned).into_iter().collect();
+                let version = class
+                    .filter(|_| *listed && is_good)
+                    .and_then(|class| plugins.version_of(&class));
+                all[index].recommended = version.into_iter().collect();
             }
         }
     }

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use config_def::{ConfigDef, ConfigKey, ConfigTransformer, DefaultValue, Importance, Props, Type, Validator, key};
+use config_def::{
+    ConfigDef, ConfigKey, ConfigProvider, ConfigTransformer, DefaultValue, Importance, Props, Type,
+    Validator, key,
+};
 use connect_api::connector_config::CONNECTOR_KEYS;
-use connect_mirror::source::config as mirror_source;
+use connect_mirror::{checkpoint::config as mirror_checkpoint, source::config as mirror_source};
 use serde_json::{Value, json};
 
 use crate::{
-    ClientTables, ConnectorPlugin, ExactlyOnceSupport, OverridePolicy, PluginError, PluginRegistry, PluginType,
-    RawConfig, ValidationContext, WorkerConverters, WorkerMode, converters, registry::Plugin,
+    ClientTables, ConfigInfo, ConnectorPlugin, ExactlyOnceSupport, OverridePolicy, PluginError, PluginRegistry,
+    PluginType, RawConfig, ValidationContext, WorkerConverters, WorkerMode, converters, registry::Plugin,
     sink::SINK_CONNECTOR_KEYS,
 };
 
@@ -55,10 +58,13 @@ fn mirrors() -> [ConnectorPlugin; 3] {
                 &mirror_source::CONFIG_DEF,
             )
         },
-        ConnectorPlugin::source(
-            "org.apache.kafka.connect.mirror.MirrorCheckpointConnector",
-            &connect_mirror::checkpoint::config::CONFIG_DEF,
-        ),
+        ConnectorPlugin {
+            validate: mirror_checkpoint::validate,
+            ..ConnectorPlugin::source(
+                "org.apache.kafka.connect.mirror.MirrorCheckpointConnector",
+                &mirror_checkpoint::CONFIG_DEF,
+            )
+        },
         ConnectorPlugin::source(
             "org.apache.kafka.connect.mirror.MirrorHeartbeatConnector",
             &connect_mirror::heartbeat::config::CONFIG_DEF,
@@ -87,38 +93,27 @@ fn files() -> [ConnectorPlugin; 2] {
 
 /// What a worker of Kafka's has, by name: with the transformations and converters that this one leaves out.
 pub(crate) fn as_kafka() -> PluginRegistry {
-    let plugin = |kind, class: &str, config| Plugin {
-        class: String::leak(class.to_owned()),
-        kind,
-        version: crate::KAFKA_VERSION,
-        config,
-    };
     let ours = PluginRegistry::new(&[], CLIENTS);
-    let is_new = |kind, class: &str| ours.find(kind, class).is_none();
     let mut others: Vec<Plugin> = ours.others().collect();
-    let recorded = parse(include_str!("../../connect-transforms/testdata/transforms.json"));
-    for (section, kind) in [
-        ("transformations", PluginType::Transformation),
-        ("predicates", PluginType::Predicate),
-    ] {
-        for transform in recorded[section].as_object().expect("a map").values() {
-            let classes = transform["classes"].as_array().expect("classes").iter();
-            let new = classes.map(text).filter(|class| is_new(kind, class));
-            others.extend(new.map(|class| plugin(kind, class, &NOTHING)));
-        }
-    }
-    for (class, converter) in parse(include_str!("../testdata/converters.json"))
-        .as_object()
-        .expect("a map")
-    {
-        for kind in converter["kinds"].as_array().expect("kinds").iter().map(text) {
-            let kind = match kind {
-                "converter" => PluginType::Converter,
-                _ => PluginType::HeaderConverter,
-            };
-            if is_new(kind, class) {
-                others.push(plugin(kind, class, &PLAIN));
-            }
+    let steps = parse(include_str!("../testdata/rest-plugins.json"));
+    let mut steps = steps.as_array().expect("a list").iter();
+    let listed = steps.find(|step| step["id"] == "plugins-all").expect("it is recorded");
+    for plugin in listed["body"].as_array().expect("a list") {
+        let (kind, config) = match text(&plugin["type"]) {
+            "transformation" => (PluginType::Transformation, &NOTHING),
+            "predicate" => (PluginType::Predicate, &NOTHING),
+            "converter" => (PluginType::Converter, &PLAIN),
+            "header_converter" => (PluginType::HeaderConverter, &PLAIN),
+            _ => continue,
+        };
+        let class = text(&plugin["class"]);
+        if ours.find(kind, class).is_none() {
+            others.push(Plugin {
+                class: String::leak(class.to_owned()),
+                kind,
+                version: crate::KAFKA_VERSION,
+                config,
+            });
         }
     }
     let connectors = [&mirrors()[..], &files()[..]].concat();
@@ -160,7 +155,7 @@ fn without_documentation(mut answer: Value) -> Value {
         match value {
             Value::Array(elements) => elements.iter_mut().for_each(strip),
             Value::Object(fields) => {
-                if let Some(documentation) = fields.remove("documentation") {
+                if let Some(documentation) = fields.shift_remove("documentation") {
                     assert!(!text(&documentation).is_empty(), "{fields:?} has no documentation");
                 }
                 fields.values_mut().for_each(strip);
@@ -242,6 +237,113 @@ fn configurations_are_judged_as_by_kafka() {
             }
             (other, ..) => panic!("{name}: {other:?}"),
         }
+    }
+}
+
+/// Keys that have their default and nothing else to say are left out of the recording.
+fn is_plain(config: &ConfigInfo) -> bool {
+    let (Some(key), Some(value)) = (&config.definition, &config.value) else {
+        return false;
+    };
+    let is_of_its_own = |name: &str| {
+        let of_converter = ["key", "value", "header"].map(|place| format!("{place}.converter.converter"));
+        name.contains("override")
+            || name.starts_with("transforms.")
+            || name.starts_with("predicates.")
+            || of_converter.iter().any(|prefix| name.starts_with(prefix))
+    };
+    value.errors.is_empty() && value.visible && value.value == key.default_value && !is_of_its_own(&key.name)
+}
+
+fn brief(config: &ConfigInfo) -> Value {
+    let name = config.value.as_ref().map(|value| &value.name);
+    let name = name.or(config.definition.as_ref().map(|key| &key.name));
+    let mut brief = json!({ "name": name, "defined": config.definition.is_some() });
+    if let Some(key) = &config.definition {
+        brief["default"] = json!(key.default_value);
+        brief["group"] = json!(key.group);
+        brief["order"] = json!(key.order_in_group);
+    }
+    if let Some(value) = &config.value {
+        brief["value"] = json!(value.value);
+        brief["errors"] = json!(value.errors);
+        brief["visible"] = json!(value.visible);
+        brief["recommended"] = json!(value.recommended_values.len());
+    }
+    brief
+}
+
+/// Overrides come in the order of Java's hash table.
+fn in_order(mut configs: Vec<Value>) -> Vec<Value> {
+    let client = |config: &Value| {
+        text(&config["name"])
+            .split_once(".override.")
+            .map(|(client, _)| client.to_owned())
+    };
+    configs
+        .chunk_by_mut(|a, b| client(a).is_some() && client(a) == client(b))
+        .for_each(|overrides| {
+            overrides.sort_by_key(|config| text(&config["name"]).to_owned());
+        });
+    configs
+        .chunk_by_mut(|a, b| a["defined"] == false && b["defined"] == false)
+        .for_each(|unknown| {
+            unknown.sort_by_key(|config| text(&config["name"]).to_owned());
+        });
+    configs
+}
+
+struct Environment;
+
+impl ConfigProvider for Environment {
+    fn get(&self, _path: &str, key: &str) -> Option<String> {
+        match key {
+            "VJ_TWO" => Some("2".to_owned()),
+            "VJ_TEXT" => Some("resolved".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+#[test]
+fn odd_configurations_are_judged_as_by_kafka() {
+    let plugins = as_kafka();
+    let golden = parse(include_str!("../testdata/golden-herder.json"));
+    let mut worker = Props::from([("group.id", "connect-cluster")].map(|(key, value)| (key.into(), value.into())));
+    for key in ["key.converter", "value.converter"] {
+        worker.insert(key.to_owned(), "org.apache.kafka.connect.json.JsonConverter".to_owned());
+    }
+    for case in golden.as_array().expect("a list") {
+        let name = text(&case["case"]);
+        let mut worker = worker.clone();
+        for (key, value) in case["worker"].as_object().into_iter().flatten() {
+            worker.insert(key.clone(), text(value).to_owned());
+        }
+        let transformer = ConfigTransformer::identity().with_provider("env", Environment);
+        let context = ValidationContext::distributed(&worker, Arc::new(transformer)).expect("good settings");
+        let infos = match plugins.validate_connector(&config(&case["config"]), &context) {
+            Ok(infos) => infos,
+            Err(error) => {
+                // Kafka shows what variables stand for.
+                let message = text(&case["message"]).replace("name=resolved", "name=${env:VJ_TEXT}");
+                assert_eq!(error.to_string(), message, "{name}");
+                let kind = match error {
+                    PluginError::BadRequest(_) => "BadRequestException",
+                    _ => "ConfigException",
+                };
+                assert_eq!(case["exception"], kind, "{name}");
+                continue;
+            }
+        };
+        let notable = infos.configs.iter().filter(|config| !is_plain(config));
+        let ours = in_order(notable.map(brief).collect());
+        let kafkas = in_order(case["configs"].as_array().expect("a list").clone());
+        for (ours, kafkas) in ours.iter().zip(&kafkas) {
+            assert_eq!(ours, kafkas, "{name}");
+        }
+        assert_eq!(ours.len(), kafkas.len(), "{name}");
+        assert_eq!(json!(infos.groups), case["groups"], "{name}");
+        assert_eq!(json!(infos.error_count), case["error_count"], "{name}");
     }
 }
 

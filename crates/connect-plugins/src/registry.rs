@@ -132,7 +132,8 @@ impl PluginRegistry {
         let class = self.full_name(plugin);
         let found = class.and_then(|class| self.plugins.iter().find(|found| found.class == class));
         let found = found.ok_or_else(|| PluginError::NotFound(format!("Unknown plugin {plugin}.")))?;
-        found.check_version(range.as_ref()).map_err(PluginError::BadRequest)?;
+        self.check_version(found, range.as_ref())
+            .map_err(PluginError::BadRequest)?;
         let mut definitions = own_definitions(found.config);
         if found.kind.is_connector() {
             let is_new = |key: &Definition| found.config.key(&key.name).is_none();
@@ -206,24 +207,25 @@ impl PluginRegistry {
         of_kind.map(|plugin| plugin.class.to_owned()).collect()
     }
 
-    /// The installed version of a class.
-    pub(crate) fn version_of(&self, name: &str) -> Option<&'static str> {
+    /// The installed version of a class, by its name or an alias.
+    pub(crate) fn version_of(&self, name: &str) -> Option<String> {
         let class = self.full_name(name)?;
         let plugin = self.plugins.iter().find(|plugin| plugin.class == class);
-        plugin.map(|plugin| plugin.version)
+        plugin.map(|plugin| plugin.version.to_owned())
     }
-}
 
-impl Plugin {
-    /// Whether what is installed is what is wished for, with Kafka's message.
-    pub(crate) fn check_version(&self, range: Option<&VersionRange>) -> Result<(), String> {
-        let (class, version) = (self.class, self.version);
-        match range {
-            Some(range) if !range.contains(version) => Err(format!(
-                "Plugin {class} not found that matches the version range {range}, available versions: [{version}]"
-            )),
-            _ => Ok(()),
-        }
+    /// Whether what is installed is what is wished for, with Kafka's message. A class that is of two kinds counts twice.
+    pub(crate) fn check_version(&self, plugin: &Plugin, range: Option<&VersionRange>) -> Result<(), String> {
+        let Some(range) = range.filter(|range| !range.contains(plugin.version)) else {
+            return Ok(());
+        };
+        let class = plugin.class;
+        let of_class = self.plugins.iter().filter(|other| other.class == class);
+        let versions: Vec<&str> = of_class.map(|other| other.version).collect();
+        Err(format!(
+            "Plugin {class} not found that matches the version range {range}, available versions: [{}]",
+            versions.join(", ")
+        ))
     }
 }
 

@@ -86,15 +86,16 @@ pub(crate) fn check_topics(config: &RawConfig, validated: &mut [Validated]) {
     let Some(dead_letters) = text(config, DLQ_TOPIC) else {
         return;
     };
-    let refused = |what: &str| {
-        format!("The DLQ topic '{dead_letters}' may not be included in the {what} consumed by the connector")
-    };
     if let Some(topics) = topics.map(list_elements)
         && topics.iter().any(|topic| topic == dead_letters)
     {
+        let topics = topics.join(", ");
         fault(
             TOPICS,
-            refused(&format!("list of topics ('topics=[{}]')", topics.join(", "))),
+            format!(
+                "The DLQ topic '{dead_letters}' may not be included in the list of topics ('topics=[{topics}]') \
+                 consumed by the connector"
+            ),
         );
     }
     if let Some(pattern) = pattern
@@ -102,7 +103,10 @@ pub(crate) fn check_topics(config: &RawConfig, validated: &mut [Validated]) {
     {
         fault(
             TOPICS_REGEX,
-            refused(&format!("regex matching topics ('topics.regex={pattern}')")),
+            format!(
+                "The DLQ topic '{dead_letters}' may not be matched by the regex for the topics \
+                 ('topics.regex={pattern}') consumed by the connector"
+            ),
         );
     }
 }

@@ -28,6 +28,8 @@ struct Alias<'a> {
     name: String,
     prefix: String,
     kind: PluginType,
+    /// Whether a class is named at all.
+    is_typed: bool,
     plugin: Option<&'a Plugin>,
     /// As the configuration names the version.
     version: Option<String>,
@@ -38,7 +40,7 @@ pub(crate) fn definitions(config: &RawConfig, plugins: &PluginRegistry) -> Vec<D
     let mut definitions = Vec::new();
     for (list, heading, kind) in LISTS {
         for alias in aliases(list, kind, config, plugins) {
-            definitions.extend(alias.definitions(heading));
+            definitions.extend(alias.definitions(heading, plugins));
         }
     }
     definitions
@@ -54,8 +56,9 @@ pub(crate) fn check(config: &RawConfig, validated: &mut [Validated], plugins: &P
                     value.errors.push(message);
                 }
             };
-            let version = alias.check_version().err().filter(|_| alias.plugin.is_some());
-            if let Some(message) = alias.negates_nothing(config).or_else(|| version.clone()) {
+            let version = alias.check_version(plugins).err();
+            let version_of_plugin = version.clone().filter(|_| alias.plugin.is_some());
+            if let Some(message) = alias.negates_nothing(config).or(version_of_plugin) {
                 fault("type", message);
             }
             if let Some(message) = version {
@@ -77,6 +80,7 @@ fn aliases<'a>(list: &str, kind: PluginType, config: &RawConfig, plugins: &'a Pl
         let value = |key: &str| config.get(&format!("{prefix}{key}")).cloned().flatten();
         let class = value("type");
         aliases.push(Alias {
+            is_typed: class.is_some(),
             plugin: class.and_then(|class| plugins.find(kind, class.trim())),
             version: value("plugin.version"),
             name,
@@ -88,9 +92,9 @@ fn aliases<'a>(list: &str, kind: PluginType, config: &RawConfig, plugins: &'a Pl
 }
 
 impl Alias<'_> {
-    fn definitions(&self, heading: &str) -> Vec<Definition> {
+    fn definitions(&self, heading: &str, plugins: &PluginRegistry) -> Vec<Definition> {
         let mut definitions = vec![self.class_key(), self.version_key()];
-        if let (Some(plugin), Ok(())) = (self.plugin, self.check_version()) {
+        if let (Some(plugin), Ok(())) = (self.plugin, self.check_version(plugins)) {
             let mut own = own_definitions(plugin.config);
             if self.kind == PluginType::Transformation {
                 // These two hide keys of the same names.
@@ -133,10 +137,14 @@ impl Alias<'_> {
         }
     }
 
-    fn check_version(&self) -> Result<(), String> {
+    /// Whether the version can be had; without a class any can.
+    fn check_version(&self, plugins: &PluginRegistry) -> Result<(), String> {
+        if !self.is_typed {
+            return Ok(());
+        }
         let range = VersionRange::parse(self.version.as_deref())?;
         self.plugin
-            .map_or(Ok(()), |plugin| plugin.check_version(range.as_ref()))
+            .map_or(Ok(()), |plugin| plugins.check_version(plugin, range.as_ref()))
     }
 
     fn negates_nothing(&self, config: &RawConfig) -> Option<String> {

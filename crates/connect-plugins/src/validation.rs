@@ -72,7 +72,7 @@ impl PluginRegistry {
             config: &resolved,
             connector,
         };
-        let mut infos = match plugin.check_version(range.as_ref()) {
+        let mut infos = match self.check_version(plugin, range.as_ref()) {
             Ok(()) => validation.run(framework::on_a_worker(plugin, &resolved, context, self))?,
             Err(why) => validation.other_version(&framework::common(plugin), &why),
         };
