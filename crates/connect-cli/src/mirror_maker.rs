@@ -3,7 +3,7 @@
 use std::{path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
-use config_def::{ConfigTransformer, PropertiesFile, parse_boolean, properties};
+use config_def::{ConfigTransformer, PropertiesFile, properties};
 use connect_mirror::{
     MirrorMetrics,
     mirror_maker_config::{MirrorConnector, MirrorMakerConfig, SourceAndTarget},
@@ -109,7 +109,7 @@ impl Flows {
         for pair in pairs {
             let settings = WorkerSettings::parse(&config.worker_config(&pair))
                 .with_context(|| format!("the worker of {pair} (properties `{}.*` of the file)", pair.target))?;
-            warn_of_what_is_not_there(&config, &pair, &settings);
+            warn_of_what_is_not_there(&pair, &settings);
             workers.push((pair, settings));
         }
         Ok(Self { config, pairs: workers })
@@ -120,7 +120,7 @@ impl Flows {
         let host = host_name();
         let mut herders = JoinSet::new();
         for (pair, settings) in self.pairs {
-            let connectors = MirrorPlugins::CONNECTORS
+            let connectors = MirrorConnector::ALL
                 .into_iter()
                 .map(|connector| {
                     (
@@ -161,7 +161,7 @@ impl Flows {
 }
 
 /// What the file asks for and this version does not do yet must not pass in silence.
-fn warn_of_what_is_not_there(config: &MirrorMakerConfig, pair: &SourceAndTarget, settings: &WorkerSettings) {
+fn warn_of_what_is_not_there(pair: &SourceAndTarget, settings: &WorkerSettings) {
     let exactly_once = settings
         .props
         .get("exactly.once.source.support")
@@ -170,14 +170,6 @@ fn warn_of_what_is_not_there(config: &MirrorMakerConfig, pair: &SourceAndTarget,
         warn!(
             flow = %pair,
             "exactly.once.source.support={exactly_once} is not supported yet: records are delivered at least once"
-        );
-    }
-    let checkpoint = config.connector_config(pair, MirrorConnector::Checkpoint);
-    let is_on = |key: &str, default: bool| checkpoint.get(key).map_or(default, |value| parse_boolean(value));
-    if is_on("enabled", false) && is_on("emit.checkpoints.enabled", true) {
-        warn!(
-            flow = %pair,
-            "MirrorCheckpointConnector is not part of this version yet: positions of consumer groups are not copied"
         );
     }
 }

@@ -7,7 +7,7 @@ use config_def::{ConfigTransformer, Props};
 use connect_api::{ConnectError, SourceConnector};
 use connect_mirror::{
     MirrorEnvironment, MirrorMetrics,
-    checkpoint::config as checkpoint_config,
+    checkpoint::{MirrorCheckpointConnector, config as checkpoint_config},
     heartbeat::MirrorHeartbeatConnector,
     mirror_maker_config::MirrorConnector,
     source::{MirrorSourceConnector, config as source_config},
@@ -30,9 +30,6 @@ pub(crate) struct MirrorPlugins {
 }
 
 impl MirrorPlugins {
-    /// Those of [`MirrorConnector::ALL`] that are built so far, in Kafka's order. Checkpoints are still to come.
-    pub(crate) const CONNECTORS: [MirrorConnector; 2] = [MirrorConnector::Source, MirrorConnector::Heartbeat];
-
     /// Connectors for one worker of a group, whose own properties say how its producers compress.
     pub(crate) fn new(dialer: Dialer, metrics: MirrorMetrics, worker: &Props) -> Result<Self> {
         let validation = ValidationContext::distributed(worker, Arc::new(ConfigTransformer::identity()))?;
@@ -85,6 +82,8 @@ impl Plugins for MirrorPlugins {
         let environment = self.environment.clone();
         if plugin.class == MirrorConnector::Source.class() {
             Ok(Box::new(MirrorSourceConnector::new(environment)))
+        } else if plugin.class == MirrorConnector::Checkpoint.class() {
+            Ok(Box::new(MirrorCheckpointConnector::new(environment)))
         } else if plugin.class == MirrorConnector::Heartbeat.class() {
             Ok(Box::new(MirrorHeartbeatConnector::new(environment)))
         } else {
