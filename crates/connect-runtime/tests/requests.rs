@@ -98,7 +98,7 @@ async fn connectors_are_created_changed_and_deleted() {
     let target = Target::any().await;
     target.create_topic("numbers", 2, &[]).await;
     let script = Script::counting_to(10, 2);
-    let worker = Worker::start_with(&target, &script, &[], Vec::new());
+    let worker = Worker::start_with(&target, &script, &[("offset.flush.interval.ms", "50")], Vec::new());
     let handle = &worker.handle;
     assert_eq!(handle.connectors().await.unwrap(), Vec::<String>::new());
     let config = raw(&[
@@ -157,6 +157,12 @@ async fn connectors_are_created_changed_and_deleted() {
     handle.reset_active_topics("counter").await.unwrap();
     eventually("the topic is forgotten", async || {
         handle.active_topics("counter").await.unwrap().is_empty().then_some(())
+    })
+    .await;
+
+    script.limit.store(20, SeqCst);
+    eventually("the topic is known again", async || {
+        (handle.active_topics("counter").await.unwrap() == [topic.clone()]).then_some(())
     })
     .await;
 

@@ -448,6 +448,56 @@ async fn a_connector_that_asks_gets_more_tasks() {
 }
 
 #[tokio::test]
+async fn fewer_tasks_allowed_than_there_are_fail_until_they_are_made_anew() {
+    let target = Target::any().await;
+    target.create_topic("numbers", 4, &[]).await;
+    let script = Script::counting_to(10, 4);
+    let worker = Worker::start(&target, &script, &[]);
+    worker
+        .until("four tasks", |c| {
+            c.tasks.iter().filter(|t| t.1.state == State::Running).count() == 4
+        })
+        .await;
+    // The connector does not look at its limit, as a faulty one.
+    let mut config = worker.counter().await.unwrap().config;
+    config.insert("tasks.max".to_owned(), Some("2".to_owned()));
+    config.insert("ignore.limit".to_owned(), Some("true".to_owned()));
+    worker
+        .handle
+        .put_connector("counter", config.clone(), None, true)
+        .await
+        .unwrap();
+    let failed = worker
+        .until("a failed connector", |c| c.status.state == State::Failed)
+        .await;
+    let trace = failed.status.trace.unwrap();
+    assert!(
+        trace.starts_with("The connector counter has generated 4 tasks, which is greater than 2, the maximum number"),
+        "{trace}"
+    );
+    worker
+        .handle
+        .restart_task(ConnectorTaskId::new("counter", 0))
+        .await
+        .unwrap_err();
+    worker
+        .until("a failed task", |c| c.tasks[0].1.state == State::Failed)
+        .await;
+    config.insert("tasks.max.enforce".to_owned(), Some("false".to_owned()));
+    worker
+        .handle
+        .put_connector("counter", config, None, true)
+        .await
+        .unwrap();
+    worker
+        .until("four tasks", |c| {
+            c.tasks.iter().filter(|t| t.1.state == State::Running).count() == 4
+        })
+        .await;
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_connector_that_does_not_exist_fails_alone() {
     let target = Target::any().await;
     let script = Script::counting_to(10, 1);

@@ -27,6 +27,8 @@ pub(super) struct WantedTask {
     pub(super) connector_config: RawConfig,
     /// Changes whenever the connector's task configs are written anew: all its tasks restart then, as in Kafka.
     pub(super) generation: u64,
+    /// How many tasks the connector has.
+    pub(super) of: usize,
     pub(super) target: TargetState,
 }
 
@@ -50,7 +52,9 @@ impl Wanted {
             if target == TargetState::Stopped {
                 continue;
             }
-            for (number, task) in (0..).zip(state.task_configs()) {
+            let tasks = state.task_configs();
+            let of = tasks.len();
+            for (number, task) in (0..).zip(tasks) {
                 let id = ConnectorTaskId::new(name.clone(), number);
                 if share.may_run_task(&id) {
                     let generation = state.task_generation().unwrap_or_default();
@@ -61,6 +65,7 @@ impl Wanted {
                             config,
                             connector_config,
                             generation,
+                            of,
                             target,
                         },
                     );

@@ -153,6 +153,7 @@ impl Herder {
     ) -> Result<(Box<dyn SourceTask>, Props, Producer, Arc<RecordHandling>), ConnectError> {
         let connector = self.plugins.resolve(raw::to_props(&wanted.connector_config))?;
         let props = self.plugins.resolve(raw::to_props(&wanted.config))?;
+        max_tasks(&connector)?.check(&id.connector, wanted.of)?;
         let task = self.plugins.connector(class(&connector)?)?.new_task();
         let handling = Arc::new(RecordHandling::parse(&connector, &self.settings.props, id)?);
         let producer_props = clients::task_producer(&self.settings.props, &connector, id);

@@ -46,6 +46,27 @@ pub(crate) struct MaxTasks {
     pub(crate) enforce: bool,
 }
 
+impl MaxTasks {
+    /// Whether a connector may have so many tasks; in Kafka's words.
+    pub(crate) fn check(self, connector: &str, tasks: usize) -> Result<(), ConnectError> {
+        let Self { max, enforce } = self;
+        if tasks <= max {
+            return Ok(());
+        }
+        let too_many = format!(
+            "The connector {connector} has generated {tasks} tasks, which is greater than {max}, the maximum number of \
+             tasks it is configured to create. This behaviour should be considered a bug and is disallowed. If necessary, \
+             it can be permitted by reconfiguring the connector with 'tasks.max.enforce' set to false; however, this \
+             option will be removed in a future release of Kafka Connect."
+        );
+        if enforce {
+            return Err(ConnectError::new(too_many));
+        }
+        warn!("{too_many}");
+        Ok(())
+    }
+}
+
 /// What a connector's own jobs ask of the worker. Any number of equal requests are one.
 #[derive(Default)]
 pub(crate) struct ConnectorRequests {
@@ -233,21 +254,8 @@ enum TaskConfigsError {
 
 impl WorkerConnector {
     fn within_limit(&self, configs: Vec<Props>) -> Result<Vec<Props>, TaskConfigsError> {
-        let MaxTasks { max, enforce } = self.max_tasks;
-        if configs.len() <= max {
-            return Ok(configs);
-        }
-        let too_many = format!(
-            "The connector {} has generated {} tasks, which is greater than {max}, the maximum number of tasks it is \
-             configured to create.",
-            self.name,
-            configs.len()
-        );
-        if enforce {
-            return Err(TaskConfigsError::TooMany(ConnectError::new(too_many)));
-        }
-        warn!("{too_many}");
-        Ok(configs)
+        let checked = self.max_tasks.check(&self.name, configs.len());
+        checked.map(|()| configs).map_err(TaskConfigsError::TooMany)
     }
 
     async fn stop(&mut self) {

@@ -166,6 +166,8 @@ impl WorkerSourceTask {
                 }
             }
             Event::CommitDue => {
+                // Someone may have reset them: the herder knows which are news.
+                flow.active_topics.clear();
                 self.commit.add(flow.submitted.take_committable());
                 if !self.commit.begin() {
                     self.commit_task(flow).await;

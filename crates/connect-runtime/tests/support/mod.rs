@@ -272,7 +272,11 @@ impl SourceConnector for Counter {
     }
 
     fn task_configs(&mut self, max_tasks: usize) -> Result<Vec<Props>, ConnectError> {
-        let tasks = self.script.tasks.load(SeqCst).min(max_tasks);
+        let limit = match self.props.contains_key("ignore.limit") {
+            true => usize::MAX,
+            false => max_tasks,
+        };
+        let tasks = self.script.tasks.load(SeqCst).min(limit);
         let config = |partition: usize| {
             let mut config = self.props.clone();
             config.insert("partition".to_owned(), partition.to_string());
