@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// Who may depend on whom among our own crates. Dev-dependencies are free.
 const ALLOWED: &[(&str, &[&str])] = &[
-    ("config-def", &[]),
+    ("config-def", &["java-pattern"]),
     ("kafka-wire", &[]),
     ("java-pattern", &[]),
     ("kafka-client", &["kafka-wire", "config-def"]),

@@ -1,8 +1,8 @@
 //! Configuration as Kafka knows it: `.properties` files, and tables of keys that serve parsing, validation, REST and docs.
 //!
 //! Every connector, worker and client describes its keys in one static table ([`ConfigDef`]). `parse` turns a map of
-//! strings into typed [`Values`] or names every problem at once, in Kafka's own words. The crate does no I/O, and knows
-//! nothing of what the keys are for. Start reading at [`ConfigDef`].
+//! strings into typed [`Values`] or names every problem at once, in Kafka's own words. The crate does no I/O but for
+//! the [`providers`], and knows nothing of what the keys are for. Start reading at [`ConfigDef`].
 
 mod convert;
 mod def;
@@ -10,6 +10,7 @@ mod error;
 mod key;
 mod nearest;
 pub mod properties;
+pub mod providers;
 pub mod security;
 mod validator;
 mod value;
@@ -23,6 +24,7 @@ pub use error::{ConfigError, ConfigErrors};
 pub use key::{ConfigKey, DefaultValue, Importance, Recommender, Type, Width, key};
 pub use nearest::{distance, nearest};
 pub use properties::PropertiesFile;
+pub use providers::ProviderError;
 pub use validator::Validator;
 pub use value::{Password, Value};
 pub use variables::{ConfigProvider, ConfigTransformer, has_variable};

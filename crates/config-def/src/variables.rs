@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::Props;
+use crate::{ConfigError, ConfigErrors, Props, ProviderError};
 
 /// Knows values that do not stand in the configuration itself: in a file, in the environment (`ConfigProvider`).
 pub trait ConfigProvider: Send + Sync {
     /// The value of `key` at `path`, which is empty in `${provider:key}`. `None` leaves the text as it is.
-    fn get(&self, path: &str, key: &str) -> Option<String>;
+    fn get(&self, path: &str, key: &str) -> Result<Option<String>, ProviderError>;
 }
 
 /// Replaces variables by what providers know. What nobody knows stays as it is; there is no nesting.
@@ -29,32 +29,39 @@ impl ConfigTransformer {
         self
     }
 
-    /// Every value with its variables replaced.
-    pub fn transform(&self, props: &Props) -> Props {
-        props
-            .iter()
-            .map(|(key, value)| (key.clone(), self.transform_value(value)))
-            .collect()
+    /// Every value with its variables replaced, or every key for which a provider failed.
+    pub fn transform(&self, props: &Props) -> Result<Props, ConfigErrors> {
+        let mut errors = ConfigErrors::default();
+        let mut resolved = Props::new();
+        for (key, value) in props {
+            let value = self
+                .transform_value(value)
+                .map_err(|error| ConfigError::new(key.as_str(), format!("{key}: {}", error.chain())));
+            if let Some(value) = errors.collect(value) {
+                resolved.insert(key.clone(), value);
+            }
+        }
+        errors.into_result(resolved)
     }
 
     /// One value with its variables replaced.
-    pub fn transform_value(&self, value: &str) -> String {
+    pub fn transform_value(&self, value: &str) -> Result<String, ProviderError> {
         let mut result = String::new();
         let mut rest = value;
         while let Some((before, variable, after)) = next_variable(rest) {
             result.push_str(before);
-            match self
-                .providers
-                .get(variable.provider)
-                .and_then(|provider| provider.get(variable.path, variable.key))
-            {
+            let known = match self.providers.get(variable.provider) {
+                Some(provider) => provider.get(variable.path, variable.key)?,
+                None => None,
+            };
+            match known {
                 Some(known) => result.push_str(&known),
                 None => result.push_str(&rest[before.len()..rest.len() - after.len()]),
             }
             rest = after;
         }
         result.push_str(rest);
-        result
+        Ok(result)
     }
 }
 
@@ -97,15 +104,18 @@ mod tests {
     struct Echo;
 
     impl ConfigProvider for Echo {
-        fn get(&self, path: &str, key: &str) -> Option<String> {
-            (key != "unknown").then(|| format!("<{path}|{key}>"))
+        fn get(&self, path: &str, key: &str) -> Result<Option<String>, ProviderError> {
+            Ok((key != "unknown").then(|| format!("<{path}|{key}>")))
         }
     }
 
     #[test]
     fn variables_are_replaced_and_the_rest_is_kept() {
         let transformer = ConfigTransformer::identity().with_provider("p", Echo);
-        let check = |text: &str, expected: &str| assert_eq!(transformer.transform_value(text), expected, "{text}");
+        let check = |text: &str, expected: &str| {
+            let resolved = transformer.transform_value(text).expect("the provider does not fail");
+            assert_eq!(resolved, expected, "{text}");
+        };
         check("", "");
         check("plain", "plain");
         check("${p:k}", "<|k>");
@@ -119,7 +129,8 @@ mod tests {
         check("${p:k", "${p:k");
         check("$1", "$1");
         check("é${p:ü:k}ö", "é<ü|k>ö");
-        assert_eq!(ConfigTransformer::identity().transform_value("${p:k}"), "${p:k}");
+        let unknown = ConfigTransformer::identity().transform_value("${p:k}");
+        assert_eq!(unknown.expect("nothing is asked"), "${p:k}");
     }
 
     #[test]

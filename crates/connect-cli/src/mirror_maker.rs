@@ -81,7 +81,7 @@ struct Flows {
 impl Flows {
     fn read(bytes: &[u8], targets: &[String]) -> Result<Self> {
         let file: PropertiesFile = properties::parse(bytes)?;
-        let config = MirrorMakerConfig::parse(file.props(), &ConfigTransformer::identity())?;
+        let config = MirrorMakerConfig::parse(file.props(), &ConfigTransformer::from_props(&file.props())?)?;
         for key in &config.key_report(&connect_runtime::config::CONFIG_DEF).keys {
             if let Some(warning) = key.warning() {
                 warn!(line = file.line(&key.key).unwrap_or_default(), "{warning}");

@@ -32,7 +32,7 @@ pub(crate) struct MirrorPlugins {
 impl MirrorPlugins {
     /// Connectors for one worker of a group, whose own properties say how its producers compress.
     pub(crate) fn new(dialer: Dialer, metrics: MirrorMetrics, worker: &Props) -> Result<Self> {
-        let validation = ValidationContext::distributed(worker, Arc::new(ConfigTransformer::identity()))?;
+        let validation = ValidationContext::distributed(worker, Arc::new(ConfigTransformer::from_props(worker)?))?;
         let compression = match worker.get("producer.compression.type") {
             Some(name) => {
                 let parsed = name.trim().parse::<Compression>();
@@ -108,7 +108,8 @@ impl Plugins for MirrorPlugins {
     }
 
     fn resolve(&self, props: Props) -> Result<Props, ConnectError> {
-        Ok(self.transformer().transform(&props))
+        let resolved = self.transformer().transform(&props);
+        resolved.map_err(|errors| ConnectError::caused_by("variables of the configuration cannot be resolved", errors))
     }
 }
 

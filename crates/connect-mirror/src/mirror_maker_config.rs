@@ -203,7 +203,7 @@ pub struct MirrorMakerConfig {
 impl MirrorMakerConfig {
     /// Reads the properties of a file; `transformer` resolves the variables in them.
     pub fn parse(raw: Props, transformer: &ConfigTransformer) -> Result<Self, ConfigErrors> {
-        let resolved = transformer.transform(&raw);
+        let resolved = transformer.transform(&raw)?;
         let values = CONFIG_DEF.parse(&resolved)?;
         Ok(Self {
             clusters: values.list("clusters").to_vec(),

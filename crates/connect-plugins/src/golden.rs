@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use config_def::{
-    ConfigDef, ConfigKey, ConfigProvider, ConfigTransformer, DefaultValue, Importance, Props, Type,
+    ConfigDef, ConfigKey, ConfigProvider, ConfigTransformer, DefaultValue, Importance, Props, ProviderError, Type,
     Validator, key,
 };
 use connect_api::connector_config::CONNECTOR_KEYS;
@@ -296,12 +296,12 @@ fn in_order(mut configs: Vec<Value>) -> Vec<Value> {
 struct Environment;
 
 impl ConfigProvider for Environment {
-    fn get(&self, _path: &str, key: &str) -> Option<String> {
-        match key {
+    fn get(&self, _path: &str, key: &str) -> Result<Option<String>, ProviderError> {
+        Ok(match key {
             "VJ_TWO" => Some("2".to_owned()),
             "VJ_TEXT" => Some("resolved".to_owned()),
             _ => None,
-        }
+        })
     }
 }
 

@@ -50,7 +50,7 @@ impl PluginRegistry {
         config: &RawConfig,
         context: &ValidationContext,
     ) -> Result<ConfigInfos, PluginError> {
-        let resolved = resolve(config, context);
+        let resolved = resolve(config, context)?;
         let Some(class) = resolved.get(CLASS_KEY).and_then(Option::as_deref) else {
             // Unlike Kafka's, the message shows what was given, not what variables stand for.
             let shown = config
@@ -81,13 +81,15 @@ impl PluginRegistry {
     }
 }
 
-/// The configuration with its variables resolved.
-fn resolve(config: &RawConfig, context: &ValidationContext) -> RawConfig {
-    let resolve = |value: &String| context.transformer.transform_value(value);
-    config
-        .iter()
-        .map(|(key, value)| (key.clone(), value.as_ref().map(resolve)))
-        .collect()
+/// The configuration with its variables resolved. What a provider cannot read is the fault of whoever names it.
+fn resolve(config: &RawConfig, context: &ValidationContext) -> Result<RawConfig, PluginError> {
+    let resolve = |(key, value): (&String, &Option<String>)| {
+        let value = value.as_ref().map(|value| context.transformer.transform_value(value));
+        let value = value.transpose();
+        let value = value.map_err(|error| PluginError::BadRequest(format!("{key}: {}", error.chain())))?;
+        Ok((key.clone(), value))
+    };
+    config.iter().map(resolve).collect()
 }
 
 struct Validation<'a> {

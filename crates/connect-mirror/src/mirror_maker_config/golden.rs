@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use config_def::{ConfigProvider, ConfigTransformer, Props, properties};
+use config_def::{ConfigProvider, ConfigTransformer, Props, ProviderError, properties};
 use kafka_client::config::ClientKind::{self, Admin, Consumer, Producer};
 use serde_json::{Map, Value, json};
 
@@ -18,13 +18,11 @@ use crate::{
 struct Secrets;
 
 impl ConfigProvider for Secrets {
-    fn get(&self, path: &str, key: &str) -> Option<String> {
+    fn get(&self, path: &str, key: &str) -> Result<Option<String>, ProviderError> {
         let known = [("password", "s3cret"), ("acks", "all"), ("enabled", "true")];
         assert_eq!(path, "/etc/mm2/secrets.txt");
-        known
-            .iter()
-            .find(|(name, _)| *name == key)
-            .map(|(_, value)| (*value).to_owned())
+        let found = known.iter().find(|(name, _)| *name == key);
+        Ok(found.map(|(_, value)| (*value).to_owned()))
     }
 }
 
@@ -162,7 +160,7 @@ fn clients_of_the_connectors_get_what_they_get_from_kafka() {
         let config = config(&sample);
         for (pair, herder) in herders(&sample) {
             for connector in MirrorConnector::ALL {
-                let props = transformer().transform(&config.connector_config(&pair, connector));
+                let props = transformer().transform(&config.connector_config(&pair, connector)).expect("readable");
                 let ours = clients(connector, &props);
                 let recorded = &herder["connectors"][connector.name()]["clients"];
                 assert_eq!(
