@@ -23,6 +23,9 @@ mod uri;
 #[cfg(test)]
 mod tests;
 
+/// The Kafka that this worker stands in for.
+const KAFKA_VERSION: &str = connect_plugins::KAFKA_VERSION;
+
 pub use self::{
     forward::RestClient,
     loggers::{Level, LogFilter, Loggers, ROOT},

@@ -48,7 +48,7 @@ pub(crate) struct Endpoint {
     /// Whether it reads the body, which then has to be JSON.
     pub(crate) reads_body: bool,
     /// Whether the leader, or a task's owner, may have to be asked instead.
-    forwards: bool,
+    pub(crate) forwards: bool,
 }
 
 macro_rules! endpoints {

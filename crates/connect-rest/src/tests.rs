@@ -3,5 +3,6 @@
 mod bad_input;
 mod forwarding;
 mod golden;
+mod openapi;
 mod server;
 mod support;

@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderValue, StatusCode, header, request},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request},
     response::Response,
 };
 use bytes::Bytes;
@@ -204,6 +204,7 @@ pub(crate) struct Answer {
     pub(crate) body: Option<Bytes>,
     /// The connector that has been created.
     created: Option<String>,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Answer {
@@ -217,6 +218,7 @@ impl Answer {
             status,
             body: Some(body.into()),
             created: None,
+            header: None,
         }
     }
 
@@ -225,6 +227,7 @@ impl Answer {
             status,
             body: None,
             created: None,
+            header: None,
         }
     }
 
@@ -234,12 +237,23 @@ impl Answer {
             status,
             body,
             created: None,
+            header: None,
         }
     }
 
     pub(crate) fn creating(mut self, connector: &str) -> Self {
         self.created = Some(connector.to_owned());
         self
+    }
+
+    pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some((name, value));
+        self
+    }
+
+    /// JSON that is written already.
+    pub(super) fn written(body: Bytes) -> Self {
+        Self::of_other(200, Some(body))
     }
 
     pub(super) fn into_response(self, location: &str) -> Response {
@@ -250,6 +264,7 @@ impl Answer {
         if is_typed {
             headers.insert(header::CONTENT_TYPE, JSON);
         }
+        headers.extend(self.header);
         if let Some(connector) = self.created {
             let location = HeaderValue::from_str(&format!("{location}{}", encode_path(&connector)));
             headers.extend(location.map(|location| (header::LOCATION, location)));

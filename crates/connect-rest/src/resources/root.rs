@@ -1,22 +1,25 @@
 use std::sync::Arc;
 
+use axum::http::{HeaderValue, header};
 use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{Answer, Api, Call, Failure};
-use crate::{entities::ServerInfo, openapi};
+use crate::{KAFKA_VERSION, entities::ServerInfo, openapi};
 
-/// The Kafka that this worker stands in for, and its commit.
-const VERSION: &str = "4.3.1";
+/// Of the Kafka that this worker stands in for.
 const COMMIT: &str = "26b251a451ce941d";
+/// Where programs find out more (RFC 8631); the body is Kafka's.
+const DESCRIPTION: HeaderValue = HeaderValue::from_static("</openapi.json>; rel=\"service-desc\"");
 
 pub(super) async fn server_info(api: Arc<Api>, _call: Call) -> Result<Answer, Failure> {
     let kafka_cluster_id = api.herder.kafka_cluster_id();
-    Ok(Answer::json(&ServerInfo {
-        version: VERSION,
+    let info = ServerInfo {
+        version: KAFKA_VERSION,
         commit: COMMIT,
         kafka_cluster_id,
-    }))
+    };
+    Ok(Answer::json(&info).with(header::LINK, DESCRIPTION))
 }
 
 #[derive(Serialize)]
@@ -49,5 +52,5 @@ pub(super) async fn health(api: Arc<Api>, _call: Call) -> Result<Answer, Failure
 }
 
 pub(super) async fn openapi(_api: Arc<Api>, _call: Call) -> Result<Answer, Failure> {
-    Ok(Answer::json(&openapi::document()))
+    Ok(Answer::written(openapi::DOCUMENT.clone()))
 }

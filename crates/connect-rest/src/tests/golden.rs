@@ -6,7 +6,7 @@ use axum::{body::Body, http::Request};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::support::{Mood, TestApi, api_at_stage, send, text};
+use super::support::{Mood, StageText, TestApi, api_at_stage, send, text};
 use crate::resources::{self, Part};
 
 #[derive(Debug, Deserialize)]
@@ -60,7 +60,7 @@ const OTHER: &[(&str, &[&str], &str)] = &[
     ("set level bogus scope falls back to worker", &["body"], "as above"),
 ];
 
-fn mood(note: &str) -> (Mood, Option<(&'static str, i64, Option<i64>)>) {
+fn mood(note: &str) -> (Mood, Option<StageText>) {
     let stage = (
         "polling the group coordinator until interrupted",
         1_700_000_000_000,

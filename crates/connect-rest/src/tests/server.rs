@@ -119,8 +119,8 @@ const JSON: &str = "Content-Type: application/json\r\n";
 async fn names_are_what_people_write() {
     let server = start(Mood::Usual).await;
     for (path, name) in [
-        ("a->b.MirrorSourceConnector", "a->b.MirrorSourceConnector"),
-        ("a-%3Eb.MirrorSourceConnector", "a->b.MirrorSourceConnector"),
+        ("a->b.MirrorCheckpointConnector", "a->b.MirrorCheckpointConnector"),
+        ("a-%3Eb.MirrorCheckpointConnector", "a->b.MirrorCheckpointConnector"),
         ("a%2Fb", "a/b"),
         ("a+b", "a+b"),
         ("z\u{fc}rich%20nord", "z\u{fc}rich nord"),

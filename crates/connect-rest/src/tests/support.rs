@@ -33,6 +33,9 @@ use crate::{
     resources::Api,
 };
 
+/// The connector of the document's examples; it is like `c1`.
+const EXAMPLE: &str = "a->b.MirrorSourceConnector";
+
 static NO_KEYS: ConfigDef = ConfigDef::new(&[]);
 
 /// How the herder of a test differs from the usual one.
@@ -63,7 +66,10 @@ pub(super) fn api(mood: Mood) -> TestApi {
     api_at_stage(mood, None)
 }
 
-pub(super) fn api_at_stage(mood: Mood, stage: Option<(&str, i64, Option<i64>)>) -> TestApi {
+/// What a worker does, when it began, and when it was done.
+pub(super) type StageText = (&'static str, i64, Option<i64>);
+
+pub(super) fn api_at_stage(mood: Mood, stage: Option<StageText>) -> TestApi {
     let (handle, herder) = scripted(Arc::new(AnyConnector));
     if mood != Mood::Starting {
         herder.start("CLUSTERID");
@@ -240,14 +246,14 @@ impl Script {
             Asked::Ping(reply) => drop(reply.send(Ok(()))),
             Asked::ConnectorInfos(reply) => drop(reply.send(Ok(vec![info("c1"), info("gone")]))),
             Asked::ConnectorInfo { name, reply } => drop(reply.send(match &*name {
-                "c1" => Ok(info("c1")),
+                "c1" | EXAMPLE => Ok(info("c1")),
                 "rebalance" => Err(RequestError::RebalanceNeeded(
                     "Request cannot be completed because a rebalance is expected".to_owned(),
                 )),
                 _ => not_found(format!("Connector {name} not found")),
             })),
             Asked::TaskConfigs { name, reply } => drop(reply.send(match &*name {
-                "c1" => Ok(vec![(
+                "c1" | EXAMPLE => Ok(vec![(
                     ConnectorTaskId::new("c1", 0),
                     config(&[("file", "y"), ("task.class", "x")]),
                 )]),
@@ -255,14 +261,14 @@ impl Script {
             })),
             Asked::Statuses(reply) => drop(reply.send(Ok(vec![status()]))),
             Asked::Status { name, reply } => drop(reply.send(match &*name {
-                "c1" => Ok(status()),
+                "c1" | EXAMPLE => Ok(status()),
                 _ => not_found(format!("No status found for connector {name}")),
             })),
             Asked::TaskStatus { id, reply } => {
                 let found = status()
                     .tasks
                     .into_iter()
-                    .find(|(task, _)| (&*id.connector, *task) == ("c1", id.task));
+                    .find(|(task, _)| ["c1", EXAMPLE].contains(&&*id.connector) && *task == id.task);
                 let found = found.map(|(_, state)| state);
                 drop(reply.send(found.ok_or_else(|| RequestError::NotFound(format!("No status found for task {id}")))));
             }
@@ -273,11 +279,11 @@ impl Script {
                 drop(reply.send(put(&name)));
             }
             Asked::DeleteConnector { name, reply } => drop(reply.send(match &*name {
-                "c1" => Ok(()),
+                "c1" | EXAMPLE => Ok(()),
                 _ => not_found(format!("Connector {name} not found")),
             })),
             Asked::SetTargetState { name, reply, .. } => drop(reply.send(match &*name {
-                "c1" => Ok(()),
+                "c1" | EXAMPLE => Ok(()),
                 _ => not_found(format!("Unknown connector {name}")),
             })),
             Asked::RestartConnector {
@@ -287,17 +293,17 @@ impl Script {
                 reply,
             } => {
                 drop(reply.send(match (&*name, include_tasks || only_failed) {
-                    ("c1", false) => Ok(RestartAnswer::Done),
-                    ("c1", true) => Ok(RestartAnswer::Accepted(status())),
+                    ("c1" | EXAMPLE, false) => Ok(RestartAnswer::Done),
+                    ("c1" | EXAMPLE, true) => Ok(RestartAnswer::Accepted(status())),
                     _ => not_found(format!("Unknown connector: {name}")),
                 }));
             }
             Asked::RestartTask { id, reply } => drop(reply.send(match &*id.connector {
-                "c1" => Ok(()),
+                "c1" | EXAMPLE => Ok(()),
                 _ => not_found(format!("Unknown connector: {}", id.connector)),
             })),
             Asked::Offsets { name, reply } => drop(reply.send(match &*name {
-                "c1" => Ok(vec![ConnectorOffset {
+                "c1" | EXAMPLE => Ok(vec![ConnectorOffset {
                     partition: object(json!({"filename": "/tmp/x"})),
                     offset: object(json!({"position": 17})),
                 }]),
@@ -311,13 +317,14 @@ impl Script {
                 Modification::Alter(_) => {
                     Ok("The offsets for this connector have been altered successfully".to_owned())
                 }
+                Modification::Reset if name == EXAMPLE => Ok("The offsets … have been reset".to_owned()),
                 Modification::Reset => Err(RequestError::BadRequest(format!(
                     "Connectors must be in the STOPPED state before their offsets can be modified. This can be done \
                      for the specified connector by issuing a 'PUT' request to the '/connectors/{name}/stop' endpoint"
                 ))),
             })),
             Asked::ActiveTopics { name, reply } => drop(reply.send(Ok(match &*name {
-                "c1" => vec!["t1".to_owned(), "t2".to_owned()],
+                "c1" | EXAMPLE => vec!["t1".to_owned(), "t2".to_owned()],
                 _ => Vec::new(),
             }))),
             Asked::PutTaskConfigs {
