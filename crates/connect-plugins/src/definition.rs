@@ -162,9 +162,7 @@ impl Definition {
             value => Ok(value),
         }
     }
-}
 
-impl Definition {
     /// What is wrong with a class that there is, but not of the kind that is asked for.
     fn wrong_kind(&self, value: &Value, plugins: &PluginRegistry) -> Option<String> {
         let (Recommended::Plugins(kind), Value::Class(class)) = (&self.recommended, value) else {

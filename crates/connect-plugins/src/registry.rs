@@ -27,10 +27,10 @@ pub(crate) struct Plugin {
 }
 
 impl Plugin {
-    /// `RegexRouter`; `Key` of `Cast$Key`.
+    /// The name without its package.
     fn simple_name(&self) -> &'static str {
         let class = self.class;
-        class.rsplit(['.', '$']).next().unwrap_or(class)
+        class.rsplit('.').next().unwrap_or(class)
     }
 
     /// The simple name without what all of the kind end with.
@@ -232,6 +232,10 @@ impl PluginRegistry {
 fn aliases(plugins: &[Plugin]) -> BTreeMap<&'static str, &'static str> {
     let mut aliases: BTreeMap<&str, Option<&str>> = BTreeMap::new();
     for plugin in plugins {
+        // `Key` and `Value` of a nested class are many classes in Kafka, even where one of them is all that is here.
+        if plugin.class.contains('$') {
+            continue;
+        }
         for alias in [plugin.simple_name(), plugin.pruned_name()] {
             let class = aliases.entry(alias).or_insert(Some(plugin.class));
             if *class != Some(plugin.class) {
@@ -241,4 +245,114 @@ fn aliases(plugins: &[Plugin]) -> BTreeMap<&'static str, &'static str> {
     }
     let unambiguous = aliases.into_iter().filter_map(|(alias, class)| Some((alias, class?)));
     unambiguous.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden::{CLIENTS, as_kafka};
+
+    static NO_KEYS: ConfigDef = ConfigDef::new(&[]);
+
+    fn registry(classes: &[&'static str]) -> PluginRegistry {
+        let connectors: Vec<ConnectorPlugin> = classes
+            .iter()
+            .map(|class| ConnectorPlugin::source(class, &NO_KEYS))
+            .collect();
+        PluginRegistry::new(&connectors, CLIENTS)
+    }
+
+    #[test]
+    fn a_class_has_aliases_unless_another_has_the_same() {
+        let plugins = registry(&[
+            "a.MirrorSourceConnector",
+            "b.Connector",
+            "x.TwinConnector",
+            "y.TwinConnector",
+        ]);
+        let check = |alias: &str, expected: Option<&str>| assert_eq!(plugins.full_name(alias), expected, "{alias}");
+        check("a.MirrorSourceConnector", Some("a.MirrorSourceConnector"));
+        check("MirrorSourceConnector", Some("a.MirrorSourceConnector"));
+        check("MirrorSource", Some("a.MirrorSourceConnector"));
+        check("Connector", Some("b.Connector"));
+        check("Twin", None);
+        check("RegexRouter", Some("org.apache.kafka.connect.transforms.RegexRouter"));
+        check("Key", None);
+        check(
+            "ByteArray",
+            Some("org.apache.kafka.connect.converters.ByteArrayConverter"),
+        );
+        check("Simple", Some("org.apache.kafka.connect.storage.SimpleHeaderConverter"));
+        check("mirrorsource", None);
+    }
+
+    #[test]
+    fn a_connector_that_cannot_be_told_is_refused() {
+        let plugins = registry(&["x.TwinConnector", "y.TwinConnector"]);
+        let message = plugins.connector("Twin").expect_err("there are two").to_string();
+        assert!(
+            message.starts_with(
+                "More than one connector matches alias Twin. Please use full package and class name instead. \
+                 Classes found: PluginDesc{klass=class x.TwinConnector, name='x.TwinConnector', version='4.3.1'"
+            ),
+            "{message}"
+        );
+        assert_eq!(
+            plugins.connector("y.TwinConnector").map(|found| found.class),
+            Ok("y.TwinConnector")
+        );
+    }
+
+    /// What a client of Kafka's worker may rely on.
+    #[test]
+    fn a_worker_lists_what_it_has_by_kind_and_class() {
+        let listed = |connectors_only| -> Vec<(PluginType, String)> {
+            let plugins = registry(&["b.B", "a.A"]).plugins(connectors_only);
+            plugins.into_iter().map(|plugin| (plugin.kind, plugin.class)).collect()
+        };
+        let connectors = [
+            (PluginType::Source, "a.A".to_owned()),
+            (PluginType::Source, "b.B".to_owned()),
+        ];
+        assert_eq!(listed(true), connectors);
+        let all = listed(false);
+        assert!(all.is_sorted());
+        assert!(all.starts_with(&connectors));
+        for name in ["RegexRouter", "InsertHeader", "Filter"] {
+            let class = format!("org.apache.kafka.connect.transforms.{name}");
+            assert!(all.contains(&(PluginType::Transformation, class)), "{name}");
+        }
+        for name in ["TopicNameMatches", "HasHeaderKey", "RecordIsTombstone"] {
+            let class = format!("org.apache.kafka.connect.transforms.predicates.{name}");
+            assert!(all.contains(&(PluginType::Predicate, class)), "{name}");
+        }
+    }
+
+    #[test]
+    fn keys_are_asked_for_by_version() {
+        let plugins = as_kafka();
+        let class = "org.apache.kafka.connect.mirror.MirrorSourceConnector";
+        let ask = |plugin: &str, version: &str| plugins.config_keys(plugin, Some(version)).map(|keys| keys.len());
+        let all = ask(class, "latest").expect("it is there");
+        assert_eq!(ask("MirrorSource", "[4.0,)"), Ok(all));
+        let bad = "Invalid version specification: [1".to_owned();
+        assert_eq!(ask(class, "[1"), Err(PluginError::BadRequest(bad)));
+        let other =
+            format!("Plugin {class} not found that matches the version range [5,5], available versions: [4.3.1]");
+        assert_eq!(ask(class, "5"), Err(PluginError::BadRequest(other)));
+        assert_eq!(
+            ask("Nope", "5"),
+            Err(PluginError::NotFound("Unknown plugin Nope.".to_owned()))
+        );
+        assert_eq!(ask("JsonConverter", ""), Ok(6));
+    }
+
+    #[test]
+    fn why_a_transformation_of_kafkas_is_absent_is_said() {
+        let plugins = registry(&[]);
+        let why = |name: &str| plugins.why_absent(PluginType::Transformation, name);
+        let cast = why("org.apache.kafka.connect.transforms.Cast$Value");
+        assert!(cast.contains("records with fields"), "{cast}");
+        assert_eq!(why("nope.X"), "Class nope.X could not be found.");
+    }
 }

@@ -259,3 +259,70 @@ fn put_together(definitions: &[Definition], framework: Vec<Validated>, connector
     }
     infos
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden::{as_kafka, context};
+
+    fn config(entries: &[(&str, &str)]) -> RawConfig {
+        let base = [
+            ("name", "c"),
+            ("connector.class", "FileStreamSource"),
+            ("topic", "t"),
+            ("exactly.once.support", "required"),
+            ("offsets.storage.topic", "mine"),
+            ("consumer.override.check.crcs", "no boolean"),
+        ];
+        let all = base.iter().chain(entries);
+        all.map(|(key, value)| ((*key).to_owned(), Some((*value).to_owned())))
+            .collect()
+    }
+
+    #[test]
+    fn a_standalone_worker_has_no_group_and_no_transactions() {
+        let alone = ValidationContext {
+            mode: WorkerMode::Standalone,
+            ..context()
+        };
+        // Nothing about exactly-once, and no consumer of offsets whose settings could be wrong.
+        assert_eq!(as_kafka().validate_for_create(&config(&[]), &alone), Ok(()));
+        let refused = as_kafka().validate_for_create(&config(&[]), &context());
+        let why = "Invalid value no boolean for configuration check.crcs: Expected value to be either true or false";
+        assert_eq!(refused, Err(PluginError::Internal(why.to_owned())));
+        let sink = RawConfig::from(
+            [
+                ("name", "cluster"),
+                ("connector.class", "FileStreamSink"),
+                ("topics", "t"),
+            ]
+            .map(|(key, value)| (key.to_owned(), Some(value.to_owned()))),
+        );
+        assert_eq!(as_kafka().validate_for_create(&sink, &alone), Ok(()));
+        assert!(as_kafka().validate_for_create(&sink, &context()).is_err());
+    }
+
+    #[test]
+    fn a_request_names_a_connector_by_the_end_of_its_class() {
+        let plugins = as_kafka();
+        let alone = ValidationContext {
+            mode: WorkerMode::Standalone,
+            ..context()
+        };
+        let ask = |plugin: &str| {
+            plugins
+                .validate_request(plugin, &config(&[]), &alone)
+                .map(|infos| infos.name)
+        };
+        for plugin in [
+            "FileStreamSourceConnector",
+            "FileStreamSource",
+            "Source",
+            "SourceConnector",
+        ] {
+            assert_eq!(ask(plugin).as_deref(), Ok("FileStreamSource"), "{plugin}");
+        }
+        let refused = "Included connector type FileStreamSource does not match request type Sink";
+        assert_eq!(ask("Sink"), Err(PluginError::BadRequest(refused.to_owned())));
+    }
+}
