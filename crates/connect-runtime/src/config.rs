@@ -554,6 +554,22 @@ mod tests {
         }
     }
 
+    /// The server's own table has the keys in another order; that of the worker's is what is seen.
+    #[test]
+    fn the_rest_servers_keys_are_those_of_kafka_4_3_1() {
+        let recorded = include_str!("../testdata/config-rest-server.json");
+        let recorded: serde_json::Value = serde_json::from_str(recorded).expect("valid JSON");
+        let recorded = recorded["PublicConfig"].as_array().expect("a list");
+        let ours = || security::SSL.iter().copied().chain(REST_CONFIG_DEF.keys().copied());
+        assert_eq!(ours().count(), recorded.len());
+        for (index, key) in recorded.iter().enumerate() {
+            let found = ours().find(|ours| key["name"] == ours.name);
+            let mut key = key.clone();
+            key.as_object_mut().expect("an object").remove("has_recommender");
+            assert_eq!(found.map(|ours| as_recorded(index, &ours)), Some(key));
+        }
+    }
+
     fn as_recorded(index: usize, key: &ConfigKey) -> serde_json::Value {
         serde_json::json!({
             "index": index,
