@@ -247,7 +247,7 @@ impl<S: LogState> LogLoop<S> {
             Some(write) = self.waiting_writes.recv(), if self.producer.has_room() => self.send(write),
             outcomes = self.producer.outcomes() => outcomes.into_iter().for_each(|outcome| self.finish(outcome)),
             polled = self.consumer.poll() => {
-                polled.events.into_iter().for_each(|event| self.report(event));
+                self.report(polled.events);
                 for fetched in polled.fetched {
                     self.apply(fetched);
                 }
@@ -336,15 +336,26 @@ impl<S: LogState> LogLoop<S> {
         });
     }
 
-    fn report(&mut self, event: ConsumerEvent) {
-        match event {
-            ConsumerEvent::Started { partition, to } => self.advance(partition.partition, to),
-            ConsumerEvent::Unavailable { partition, error } => {
-                warn!(%partition, error = error.chain(), "an internal topic cannot be read, trying again");
+    /// A broker that goes takes many partitions with it: one line for all of them.
+    fn report(&mut self, events: Vec<ConsumerEvent>) {
+        let (mut unavailable, mut recovered) = (Vec::new(), Vec::new());
+        for event in events {
+            match event {
+                ConsumerEvent::Started { partition, to } => self.advance(partition.partition, to),
+                ConsumerEvent::Unavailable { partition, error } => unavailable.push((partition, error)),
+                ConsumerEvent::Recovered { partition } => recovered.push(partition),
+                // Compaction leaves no gaps that a reader could fall into: somebody deleted or truncated the topic.
+                other => warn!(event = ?other, "an internal topic is not what it was, going on with what is there"),
             }
-            ConsumerEvent::Recovered { partition } => info!(%partition, "an internal topic can be read again"),
-            // Compaction leaves no gaps that a reader could fall into: somebody deleted or truncated the topic.
-            other => warn!(event = ?other, "an internal topic is not what it was, going on with what is there"),
+        }
+        if let Some((first, error)) = unavailable.first() {
+            warn!(
+                %first, partitions = unavailable.len(), error = error.chain(),
+                "an internal topic cannot be read, trying again"
+            );
+        }
+        if let Some(first) = recovered.first() {
+            info!(%first, partitions = recovered.len(), "an internal topic can be read again");
         }
     }
 }
