@@ -21,6 +21,7 @@ mod process;
 mod properties;
 mod real_kafka;
 mod rest;
+mod small_disk;
 mod target_dir;
 
 pub use client::{Acl, Isolation, Operation, Pattern, Resource, TestClient, TestRecord, Topic, TransactionalProducer};
@@ -36,4 +37,5 @@ pub use process::{Process, report};
 pub use properties::MirrorProperties;
 pub use real_kafka::RealKafka;
 pub use rest::{Answer, Rest};
+pub use small_disk::SmallDisk;
 pub use target_dir::target_dir;

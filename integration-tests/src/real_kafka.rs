@@ -46,6 +46,22 @@ impl RealKafka {
 
     /// The same, with every node's JVM as wanted.
     pub fn start_on(jvm: Jvm, dist: &'static KafkaDist, name: &str, nodes: usize, properties: &[(&str, &str)]) -> Self {
+        Self::start_with(jvm, dist, name, nodes, properties, None)
+    }
+
+    /// One node with a second log directory, which gets every other partition.
+    pub fn start_with_log_dir(dist: &'static KafkaDist, name: &str, log_dir: &Path) -> Self {
+        Self::start_with(Jvm::Small(HEAP_MB), dist, name, 1, &[], Some(log_dir))
+    }
+
+    fn start_with(
+        jvm: Jvm,
+        dist: &'static KafkaDist,
+        name: &str,
+        nodes: usize,
+        properties: &[(&str, &str)],
+        second_log_dir: Option<&Path>,
+    ) -> Self {
         let dir = scratch_dir(name);
         let ports: Vec<(u16, u16)> = (0..nodes).map(|_| (free_ports(1), free_ports(1))).collect();
         let voters: Vec<String> = ports
@@ -60,8 +76,15 @@ impl RealKafka {
             fs::create_dir_all(&data).expect("the scratch directory can be written");
             let mut text = node_properties(id, port, controller_port, &voters.join(","), &data, ports.len());
             text.extend(properties.iter().map(|(key, value)| format!("{key}={value}\n")));
-            fs::write(node_dir.join("server.properties"), text).expect("the scratch directory can be written");
             format_storage(dist, &data, id, &cluster_id);
+            if let Some(second) = second_log_dir {
+                // The last line of a key counts.
+                let dirs = format!("log.dirs={},{}\n", data.display(), second.display());
+                text.push_str(&dirs);
+                text.push_str(&format!("metadata.log.dir={}\n", data.display()));
+                write_meta_properties(second, id, &cluster_id);
+            }
+            fs::write(node_dir.join("server.properties"), text).expect("the scratch directory can be written");
             Node {
                 id,
                 port,
@@ -243,11 +266,15 @@ fn format_storage(dist: &KafkaDist, data: &Path, node_id: i32, cluster_id: &str)
         remove_dir(&dir);
     }
     fs::copy(&cached, data.join("bootstrap.checkpoint")).expect("the scratch directory can be written");
+    write_meta_properties(data, node_id, cluster_id);
+}
+
+fn write_meta_properties(log_dir: &Path, node_id: i32, cluster_id: &str) {
     let text = format!(
         "version=1\nnode.id={node_id}\ncluster.id={cluster_id}\ndirectory.id={}\n",
         random_id()
     );
-    fs::write(data.join("meta.properties"), text).expect("the scratch directory can be written");
+    fs::write(log_dir.join("meta.properties"), text).expect("the scratch directory can be written");
 }
 
 /// A random uuid as Kafka writes it: 128 bits in base64url. The first digit is `A`, so that no tool takes it for an option.
