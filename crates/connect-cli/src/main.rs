@@ -3,11 +3,13 @@
 //! Reads files, wires the crates together, owns exit codes and logging. Nothing here knows how a record is copied.
 
 mod clock;
+mod connect_distributed;
 mod logging;
 mod mirror_maker;
 mod plugins;
 mod quickstart;
 mod shutdown;
+mod worker_keys;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -39,6 +41,12 @@ enum Command {
         #[arg(long, num_args = 1.., value_name = "CLUSTER")]
         clusters: Vec<String>,
     },
+    /// A worker of a Connect group with its REST API (stands in for connect-distributed.sh).
+    ConnectDistributed {
+        /// The worker's configuration.
+        #[arg(value_name = "worker.properties")]
+        file: PathBuf,
+    },
     /// Two Kafkas in this process, sample orders and payments, and the mirroring between them.
     Quickstart {
         /// Mirror a fixed number of records, compare every one of them, and end.
@@ -59,7 +67,7 @@ fn main() -> ExitCode {
             };
         }
     };
-    logging::start(
+    let loggers = logging::start(
         arguments.log_format,
         matches!(arguments.command, Command::Quickstart { .. }),
     );
@@ -75,6 +83,7 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match arguments.command {
             Command::MirrorMaker { file, clusters } => mirror_maker::main(&file, &clusters).await,
+            Command::ConnectDistributed { file } => connect_distributed::main(&file, loggers).await,
             Command::Quickstart { once } => quickstart::main(once).await,
         }
     });

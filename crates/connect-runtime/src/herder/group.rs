@@ -222,14 +222,6 @@ impl Herder {
         let Some(group) = &mut self.group else { return };
         let before = group.round.replace(round.clone());
         self.generation = round.generation;
-        info!(
-            generation = round.generation,
-            leader = round.is_leader,
-            leader_url = &*round.leader_url,
-            protocol = %round.protocol,
-            failed = round.failed,
-            "the group has settled a round"
-        );
         group.given_settled &= round.is_leader;
         let same_leader = before.is_some_and(|before| before.leader == round.leader);
         if !same_leader {
