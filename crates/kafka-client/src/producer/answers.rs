@@ -95,10 +95,14 @@ impl Producer {
         let code = ErrorCode(answer.error_code);
         match verdict(code) {
             Verdict::Written => {
+                let failed_before = queue.failing_since.is_some();
                 queue.succeeded(&pending);
                 let base = (code == ErrorCode::NONE && answer.base_offset >= 0).then_some(answer.base_offset);
                 let target = queue.target.clone();
                 self.written(&target, pending, base);
+                if failed_before {
+                    self.say_recovery(now);
+                }
             }
             Verdict::Retry { refresh, maybe_written } => {
                 tracing::debug!(partition = %queue.target, %code, "a batch has to go again");

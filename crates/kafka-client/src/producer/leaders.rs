@@ -44,6 +44,7 @@ impl Producer {
     pub(super) fn delay(&mut self, partition: usize, now: Instant) {
         let at = now + self.backoff(self.partitions[partition].attempts);
         self.delay_until(partition, at);
+        self.say_trouble(now);
     }
 
     pub(super) fn delay_until(&mut self, partition: usize, at: Instant) {

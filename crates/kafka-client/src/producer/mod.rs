@@ -13,6 +13,7 @@ mod identity;
 mod leaders;
 mod partition_queue;
 mod produce_request;
+mod trouble;
 
 use std::{
     cmp::Reverse,
@@ -28,6 +29,7 @@ use tokio::{sync::watch, time::Instant};
 use self::brokers::Node;
 use self::identity::IdentityState;
 use self::partition_queue::{Identity, Part, PartitionQueue, Pending};
+use self::trouble::Trouble;
 use crate::config::ProducerConfig;
 use crate::refresh::RefreshPace;
 use crate::retry::ExponentialBackoff;
@@ -87,6 +89,7 @@ pub struct Producer {
     metadata: RefreshPace,
     /// While it says true, nothing more is sent.
     hold: Option<watch::Receiver<bool>>,
+    trouble: Trouble,
     work: FuturesUnordered<BoxFuture<'static, Event>>,
     finished: Vec<Outcome>,
     outstanding_batches: usize,
@@ -130,6 +133,7 @@ impl Producer {
             without_identity: Vec::new(),
             metadata: RefreshPace::default(),
             hold: None,
+            trouble: Trouble::default(),
             work: FuturesUnordered::new(),
             finished: Vec::new(),
             outstanding_batches: 0,

@@ -208,6 +208,7 @@ impl PartitionQueue {
         self.established = true;
         self.attempts = 0;
         self.failing_since = None;
+        self.last_error = None;
     }
 
     fn came_back(&mut self, pending: &Pending) {
