@@ -107,6 +107,17 @@ impl Plugins for MirrorPlugins {
         valid.map_err(|error| ConnectError::new(error.to_string()))
     }
 
+    fn refused_overrides(&self, connector: &Props) -> Vec<String> {
+        let policy = &self.validation.override_policy;
+        let overrides = connector.keys().filter(|key| {
+            let overridden = ["producer.override.", "consumer.override.", "admin.override."]
+                .iter()
+                .find_map(|prefix| key.strip_prefix(prefix));
+            overridden.is_some_and(|key| !policy.allows(key))
+        });
+        overrides.cloned().collect()
+    }
+
     fn resolve(&self, props: Props) -> Result<Props, ConnectError> {
         let resolved = self.transformer().transform(&props);
         resolved.map_err(|errors| ConnectError::caused_by("variables of the configuration cannot be resolved", errors))

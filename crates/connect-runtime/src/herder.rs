@@ -5,6 +5,7 @@
 
 mod answers;
 mod assignment;
+mod auto_restart;
 mod children;
 mod config_writes;
 mod group;
@@ -50,6 +51,7 @@ pub use self::{
         ConnectorInfo, ConnectorKind, ConnectorOffset, ConnectorStateInfo, JsonMap, Put, RestartAnswer, StateInfo,
     },
     assignment::Assignments,
+    auto_restart::{RESTART_KEYS, RestartRules},
     handle::HerderHandle,
     other_workers::{InternalRequest, LoggerLevels, RequestSignature, WorkerClient, WorkerClientError},
     request_error::RequestError,
@@ -57,6 +59,7 @@ pub use self::{
 };
 use self::{
     assignment::{Share, Source},
+    auto_restart::AutoRestart,
     children::{ChildSet, Children, Exit},
     config_writes::{ConfigChange, ConfigWrites},
     group::{Group, GroupNews, next_news},
@@ -158,6 +161,7 @@ pub struct Herder {
     config_writes: ConfigWrites,
     status_writes: StatusWrites,
     restarts: Restarts,
+    auto_restart: AutoRestart,
     /// What is ours to run; `None` before anything is known.
     share: Option<Share>,
     group: Option<Group>,
@@ -234,7 +238,9 @@ impl Herder {
             } => Some(Group::new(rest_url, worker_client)),
         };
         let (handle, requests, progress) = HerderHandle::new(plugins.clone());
+        let auto_restart = AutoRestart::new(settings.restarts);
         let herder = Self {
+            auto_restart,
             flow,
             worker_id,
             settings,
@@ -338,6 +344,7 @@ impl Herder {
             Event::Aborted => {}
             Event::Broken(what) => return Err(Error::Internal(what)),
         }
+        self.restart_failed();
         self.tend_group();
         self.send_publications();
         self.write_what_waits();
@@ -415,6 +422,7 @@ impl Herder {
             .chain(tasks)
             .chain(config_retry)
             .chain(self.status_writes.retry_at())
+            .chain(self.auto_restart.next_deadline())
             .chain(self.group.as_ref().and_then(Group::next_deadline))
             .min()
     }

@@ -23,6 +23,11 @@ pub trait Plugins: Send + Sync {
         Ok(())
     }
 
+    /// Settings of clients that the connector overrides and may not (`connector.client.config.override.policy`).
+    fn refused_overrides(&self, _connector: &Props) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Replaces variables (`${provider:path:key}`). Configurations are stored as they were given and resolved when
     /// they are used.
     fn resolve(&self, props: Props) -> Result<Props, ConnectError> {

@@ -7,6 +7,7 @@ use connect_group::{ConnectProtocol, GroupConfig};
 
 use crate::{
     config,
+    herder::RestartRules,
     session::SessionSettings,
     storage::{InternalTopic, TopicKind},
 };
@@ -24,6 +25,8 @@ pub struct WorkerSettings {
     pub topic_tracking: bool,
     /// `topic.tracking.allow.reset`.
     pub topic_tracking_reset: bool,
+    /// Whether what has failed is started again by itself.
+    pub restarts: RestartRules,
     /// Where it keeps what it has to remember.
     pub storage: Storage,
     /// Its group; a standalone worker has none. The REST URL is filled in by whoever knows it.
@@ -98,7 +101,7 @@ impl WorkerSettings {
         let group = Some(GroupSettings::new(&values));
         Ok(Self {
             group,
-            ..Self::new(&values, storage, props)
+            ..Self::new(&values, storage, props)?
         })
     }
 
@@ -114,20 +117,21 @@ impl WorkerSettings {
         let storage = Storage::Local {
             offsets: values.string("offset.storage.file.filename").into(),
         };
-        Ok(Self::new(&values, storage, props))
+        Self::new(&values, storage, props)
     }
 
-    fn new(values: &Values, storage: Storage, props: &Props) -> Self {
-        Self {
+    fn new(values: &Values, storage: Storage, props: &Props) -> Result<Self, ConfigErrors> {
+        Ok(Self {
             offset_flush_interval: values.millis("offset.flush.interval.ms"),
             offset_flush_timeout: values.millis("offset.flush.timeout.ms"),
             task_shutdown_graceful_timeout: values.millis("task.shutdown.graceful.timeout.ms"),
             topic_tracking: values.boolean("topic.tracking.enable"),
             topic_tracking_reset: values.boolean("topic.tracking.allow.reset"),
+            restarts: RestartRules::parse(props)?,
             storage,
             group: None,
             props: props.clone(),
-        }
+        })
     }
 }
 

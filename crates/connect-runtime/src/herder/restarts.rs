@@ -179,6 +179,12 @@ impl Herder {
         self.reconcile();
     }
 
+    /// Nobody has asked for it by hand.
+    pub(super) fn restart_failed_task(&mut self, id: &ConnectorTaskId) {
+        self.run_task_anew(id, true);
+        self.reconcile();
+    }
+
     fn run_connector_anew(&mut self, name: &Arc<str>, say_restarting: bool) {
         let Some(child) = self.connectors.get_mut(name) else {
             return;

@@ -155,6 +155,11 @@ impl Herder {
         let props = self.plugins.resolve(raw::to_props(&wanted.config))?;
         max_tasks(&connector)?.check(&id.connector, wanted.of)?;
         let task = self.plugins.connector(class(&connector)?)?.new_task();
+        let refused = self.plugins.refused_overrides(&connector);
+        if !refused.is_empty() {
+            let message = format!("Client Config Overrides not allowed [{}]", refused.join(", "));
+            return Err(ConnectError::new(message));
+        }
         let handling = Arc::new(RecordHandling::parse(&connector, &self.settings.props, id)?);
         let producer_props = clients::task_producer(&self.settings.props, &connector, id);
         if id.task == 0 {
