@@ -138,6 +138,7 @@ impl Loggers {
     }
 
     pub(crate) fn get(&self, logger: &str) -> Option<LoggerState> {
+        let logger = canonical(logger);
         let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         let is_known = states.contains_key(logger) || KNOWN.iter().any(|(name, _)| *name == logger);
         is_known.then(|| effective(&states, logger))
@@ -145,6 +146,7 @@ impl Loggers {
 
     /// Sets the level of a logger and of all below it. Answers which these are.
     pub(crate) fn set_level(&self, logger: &str, level: Level) -> Vec<String> {
+        let logger = canonical(logger);
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         let names = states
             .keys()
@@ -172,6 +174,15 @@ impl LoggerLevels for Loggers {
         if let Some(level) = Level::parse(level) {
             self.set_level(logger, level);
         }
+    }
+}
+
+/// The root's name may be in any case.
+fn canonical(logger: &str) -> &str {
+    if logger.eq_ignore_ascii_case(ROOT) {
+        ROOT
+    } else {
+        logger
     }
 }
 
@@ -263,7 +274,7 @@ mod tests {
     #[test]
     fn the_root_reaches_all_and_what_is_off_is_not_listed() {
         let (loggers, applied) = loggers();
-        loggers.set("root", "warn");
+        loggers.set("ROOT", "warn");
         loggers.set("root", "nonsense");
         assert!(loggers.all().values().all(|state| state.level == Level::Warn));
         assert!(loggers.all().len() > KNOWN.len());

@@ -2,41 +2,40 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-/// Whether a content type is JSON, as JAX-RS compares it: parameters do not matter, `*` fits all.
+/// Whether a content type is JSON; its parameters do not matter.
 pub(crate) fn is_json(content_type: &HeaderValue) -> bool {
-    content_type.to_str().is_ok_and(fits_json)
+    content_type
+        .to_str()
+        .is_ok_and(|given| media_type(given).eq_ignore_ascii_case("application/json"))
 }
 
-/// Whether the client takes JSON. One that says nothing takes all.
+/// Whether a content type could be JSON, which is all that matters where no body is read.
+pub(crate) fn fits_json(content_type: &HeaderValue) -> bool {
+    content_type.to_str().is_ok_and(is_range_of_json)
+}
+
+/// Whether the client takes JSON. One that says nothing takes all; how gladly it takes it does not matter, as in JAX-RS.
 pub(crate) fn accepts_json(headers: &HeaderMap) -> bool {
-    let mut ranges = headers.get_all(header::ACCEPT).iter().peekable();
-    if ranges.peek().is_none() {
-        return true;
-    }
-    let ranges = ranges
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','));
-    ranges
-        .filter(|range| fits_json(range))
-        .any(|range| quality(range) > 0.0)
+    let ranges = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let mut ranges = ranges
+        .flat_map(|value| value.split(','))
+        .filter(|range| !range.trim().is_empty())
+        .peekable();
+    ranges.peek().is_none() || ranges.any(is_range_of_json)
 }
 
-fn fits_json(range: &str) -> bool {
-    let media_type = range.split(';').next().unwrap_or_default().trim();
+fn is_range_of_json(range: &str) -> bool {
+    let media_type = media_type(range);
     let (main, sub) = media_type.split_once('/').unwrap_or((media_type, "*"));
     let fits = |given: &str, wanted: &str| given == "*" || given.eq_ignore_ascii_case(wanted);
     fits(main.trim(), "application") && fits(sub.trim(), "json")
 }
 
-fn quality(range: &str) -> f32 {
-    let parameters = range
-        .split(';')
-        .skip(1)
-        .filter_map(|parameter| parameter.split_once('='));
-    let quality = parameters
-        .into_iter()
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
-    quality.and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(1.0)
+fn media_type(value: &str) -> &str {
+    value.split(';').next().unwrap_or_default().trim()
 }
 
 #[cfg(test)]
@@ -45,7 +44,7 @@ mod tests {
 
     #[test]
     fn json_has_many_spellings() {
-        for (given, expected) in [
+        for (given, fits) in [
             ("application/json", true),
             ("Application/JSON; charset=utf-8", true),
             ("application/*", true),
@@ -57,7 +56,9 @@ mod tests {
             ("json", false),
             ("", false),
         ] {
-            assert_eq!(is_json(&HeaderValue::from_static(given)), expected, "{given}");
+            let value = HeaderValue::from_static(given);
+            assert_eq!(fits_json(&value), fits, "{given}");
+            assert_eq!(is_json(&value), fits && !given.contains('*'), "{given}");
         }
     }
 
@@ -68,8 +69,9 @@ mod tests {
             (&["text/html,application/xhtml+xml,*/*;q=0.8"], true),
             (&["text/html", "application/json"], true),
             (&["text/html"], false),
-            (&["application/json;q=0"], false),
-            (&[""], false),
+            (&["application/json;q=0"], true),
+            (&[""], true),
+            (&[";"], false),
         ] {
             let headers = given
                 .iter()

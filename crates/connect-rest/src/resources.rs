@@ -29,7 +29,7 @@ use crate::{
     cors::Cors,
     error::RestError,
     forward::{ForwardFlag, forward},
-    negotiation::{accepts_json, is_json},
+    negotiation::{accepts_json, fits_json, is_json},
     response_headers,
 };
 
@@ -259,13 +259,19 @@ async fn answer_endpoint(api: Arc<Api>, endpoint: &Endpoint, call: Call) -> Resu
 
 /// 415 and 406, in JAX-RS' order.
 fn check_media_types(endpoint: &Endpoint, headers: &HeaderMap, is_empty: bool) -> Result<(), RestError> {
-    let takes_json = matches!(endpoint.method, "POST" | "PUT" | "PATCH");
-    let is_wrong = match headers.get(header::CONTENT_TYPE) {
-        Some(given) => takes_json && !is_json(given),
-        None => endpoint.reads_body && !is_empty,
-    };
-    if is_wrong {
-        return Err(RestError::routing(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    let has_consumes = !["/", "/health", "/openapi.json"].contains(&endpoint.path);
+    match headers.get(header::CONTENT_TYPE) {
+        Some(given) if has_consumes && !fits_json(given) => {
+            return Err(RestError::routing(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        // Found out when the body is to be read.
+        Some(given) if endpoint.reads_body && !is_json(given) => {
+            return Err(RestError::status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        None if endpoint.reads_body && !is_empty => {
+            return Err(RestError::status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        _ => {}
     }
     if !accepts_json(headers) {
         return Err(RestError::routing(StatusCode::NOT_ACCEPTABLE));

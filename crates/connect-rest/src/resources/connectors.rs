@@ -83,12 +83,11 @@ pub(super) async fn patch_config(api: Arc<Api>, call: Call) -> Result<Answer, Fa
 /// A configuration that says its own name, which has to be the one it is stored under.
 fn named(name: &str, mut config: RawConfig) -> Result<RawConfig, RestError> {
     match config.get(NAME) {
-        None => {
+        None | Some(None) => {
             config.insert(NAME.to_owned(), Some(name.to_owned()));
         }
-        Some(own) if own.as_deref() == Some(name) => {}
-        Some(own) => {
-            let own = own.as_deref().unwrap_or("null");
+        Some(Some(own)) if own == name => {}
+        Some(Some(own)) => {
             return Err(RestError::bad_request(format!(
                 "Connector name configuration ({own}) doesn't match connector name in the URL ({name})"
             )));

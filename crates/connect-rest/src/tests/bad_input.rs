@@ -143,7 +143,7 @@ async fn wrong_methods_types_and_paths_are_refused() {
         .await;
         assert_eq!(status_of(&answer), 406, "{line}");
         check(&answer, &line);
-        if matches!(method, "POST" | "PUT" | "PATCH") {
+        if !["/", "/health", "/openapi.json"].contains(&endpoint.path) {
             for wrong in [
                 "text/plain",
                 "application/x-www-form-urlencoded",
