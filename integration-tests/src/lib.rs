@@ -24,7 +24,9 @@ mod rest;
 mod small_disk;
 mod target_dir;
 
-pub use client::{Acl, Isolation, Operation, Pattern, Resource, TestClient, TestRecord, Topic, TransactionalProducer};
+pub use client::{
+    Acl, GroupMember, Isolation, Operation, Pattern, Resource, TestClient, TestRecord, Topic, TransactionalProducer,
+};
 pub use compare::{Comparison, assert_mirrored, compare, partitions_mirrored};
 pub use connect_worker::{ConnectWorker, WorkerGroup};
 pub use deadline::{Deadline, Stopwatch, pause, wait_until};

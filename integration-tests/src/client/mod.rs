@@ -7,6 +7,7 @@ mod acls;
 mod admin;
 mod connection;
 mod fetch;
+mod groups;
 mod produce;
 mod record;
 mod transaction;
@@ -23,6 +24,7 @@ pub use acls::{Acl, Operation, Pattern, Resource};
 pub use admin::Topic;
 use connection::Connection;
 pub use fetch::Isolation;
+pub use groups::GroupMember;
 pub use record::TestRecord;
 pub use transaction::TransactionalProducer;
 

@@ -9,6 +9,7 @@ mod clusters;
 mod disk;
 mod errors;
 mod fidelity;
+mod groups;
 mod interop;
 mod test_client;
 mod transactions;
