@@ -53,7 +53,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // HTTP can change without touching the herder.
     (
         "connect-rest",
-        &["connect-runtime", "connect-plugins", "connect-api", "config-def", "java-pattern"],
+        &[
+            "connect-runtime",
+            "connect-plugins",
+            "connect-api",
+            "config-def",
+            "java-pattern",
+        ],
     ),
     (
         "connect-cli",

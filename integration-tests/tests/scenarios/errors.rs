@@ -5,9 +5,10 @@ use std::{
     io::{Read, Write},
     net::TcpListener,
     thread,
+    time::Duration,
 };
 
-use integration_tests::{Heliograph, MirrorProperties, Pair, TestRecord, Topic, assert_mirrored, target_dir};
+use integration_tests::{Heliograph, MirrorProperties, Pair, TestRecord, Topic, assert_mirrored, pause, target_dir};
 use kafka_wire::Compression;
 
 use crate::{SOON, flow};
@@ -15,6 +16,7 @@ use crate::{SOON, flow};
 integration_tests::scenarios!(
     a_misspelt_key_is_named_with_the_nearest_one,
     a_replication_factor_that_the_target_cannot_give_is_named,
+    a_replication_factor_of_the_workers_topics_that_the_target_cannot_give_is_named,
 );
 
 /// Nobody listens there: the port is reserved.
@@ -58,6 +60,20 @@ fn an_unreachable_target_is_named_with_its_address() {
     let mut mirror = Heliograph::mirror_maker("unreachable", &properties);
     let line = mirror.process().wait_for_line(NOBODY, SOON);
     assert!(line.contains("refused"), "the reason is in the same line: {line}");
+    // It goes on trying, many times a second, and does not say so each time.
+    pause(Duration::from_secs(3));
+    assert!(mirror.process().is_running());
+    let said = mirror.process().log().matches(NOBODY).count();
+    assert!(said <= 5, "said {said} times in three seconds");
+}
+
+#[test]
+fn a_host_that_does_not_exist_is_named() {
+    let nowhere = "no-such-host.invalid:9092";
+    let properties = MirrorProperties::new(("here", nowhere), ("there", nowhere), "orders");
+    let mut mirror = Heliograph::mirror_maker("nowhere", &properties);
+    let line = mirror.process().wait_for_line("no-such-host.invalid", SOON);
+    assert!(line.contains("cannot be resolved"), "{line}");
 }
 
 #[test]
@@ -106,4 +122,14 @@ fn a_replication_factor_that_the_target_cannot_give_is_named(kafka: &mut Pair) {
     let line = mirror.process().wait_for_line("INVALID_REPLICATION_FACTOR", SOON);
     assert!(line.contains("factor.factor-topic") && line.contains('3'), "{line}");
     mirror.stop();
+}
+
+fn a_replication_factor_of_the_workers_topics_that_the_target_cannot_give_is_named(kafka: &mut Pair) {
+    let properties = flow(kafka, "workers", "nothing-at-all").set("offset.storage.replication.factor", "3");
+    let mut mirror = Heliograph::mirror_maker("workers", &properties);
+    let line = mirror
+        .process()
+        .wait_for_line("offset.storage.replication.factor", SOON);
+    let says = [properties.offsets_topic(), "3".to_owned(), "1".to_owned()];
+    assert!(says.iter().all(|word| line.contains(word.as_str())), "{line}");
 }

@@ -11,6 +11,7 @@ mod errors;
 mod fidelity;
 mod groups;
 mod interop;
+mod losses;
 mod test_client;
 mod transactions;
 mod two_ways;

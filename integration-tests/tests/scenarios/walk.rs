@@ -87,6 +87,13 @@ fn the_walk(kafka: &mut Pair) {
     kafka.target.start_node(0);
     assert_mirrored(&mut source, &mut target, "orders", &copy("orders"), SOON);
 
+    // Once per event, whatever went and came back meanwhile; and nothing for each record.
+    let log = mirror.process().log();
+    for line in ["Starting connectors and tasks", "Replication flow started"] {
+        assert_eq!(log.matches(line).count(), 1, "{line}");
+    }
+    assert_eq!(log.matches("order-").count(), 0, "no record is in the log");
+
     // An orderly stop and a start: nothing lost, nothing twice.
     mirror.stop();
     produce(&mut source, "orders", 3, 250..300);
@@ -164,7 +171,7 @@ fn a_deleted_topic_leaves_the_others_flowing(kafka: &mut Pair) {
     let properties = flow(kafka, "deletion", "doomed, steady");
     source.create_topics(&[Topic::new("doomed", 1), Topic::new("steady", 1)]);
     produce(&mut source, "doomed", 1, 0..10);
-    let mirror = Heliograph::mirror_maker("deletion", &properties);
+    let mut mirror = Heliograph::mirror_maker("deletion", &properties);
     assert_mirrored(&mut source, &mut target, "doomed", &properties.mirrored("doomed"), SOON);
     source.delete_topic("doomed");
     produce(&mut source, "steady", 1, 0..50);
@@ -174,5 +181,7 @@ fn a_deleted_topic_leaves_the_others_flowing(kafka: &mut Pair) {
         10,
         "the copy outlives its source"
     );
+    let line = mirror.process().wait_for_line("no longer at the source", SOON);
+    assert!(line.contains("doomed"), "{line}");
     mirror.stop();
 }
