@@ -1,4 +1,7 @@
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use crate::{
     ConfigError, ConfigErrors, ConfigKey, DefaultValue, Password, Props, Validator, Value, convert::parse_type, nearest,
@@ -119,13 +122,8 @@ fn read_key(key: &ConfigKey, props: &Props) -> Result<Value, ConfigError> {
 fn parse_key(key: &ConfigKey, props: &Props) -> Result<Value, ConfigError> {
     let mut value = read_key(key, props)?;
     if let (Validator::List { .. }, Value::List(elements)) = (key.validator, &mut value) {
-        let mut kept: Vec<String> = Vec::with_capacity(elements.len());
-        for element in elements.drain(..) {
-            if !kept.contains(&element) {
-                kept.push(element);
-            }
-        }
-        *elements = kept;
+        let mut seen = HashSet::with_capacity(elements.len());
+        elements.retain(|element| seen.insert(element.clone()));
     }
     key.validator.check(key.name, &value)?;
     Ok(value)

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use crate::{ConfigError, Value, value::java_double};
 
 /// Which values a key may have.
@@ -195,9 +197,8 @@ fn check_list(
     Ok(())
 }
 
+/// Lists come from requests, too, and can be long.
 fn has_repeats(elements: &[String]) -> bool {
-    elements
-        .iter()
-        .enumerate()
-        .any(|(index, element)| elements[..index].contains(element))
+    let mut seen = HashSet::with_capacity(elements.len());
+    elements.iter().any(|element| !seen.insert(element))
 }

@@ -9,8 +9,9 @@ use connect_api::VersionRange;
 
 use crate::{
     ConfigInfo, ConfigInfos, KAFKA_VERSION, PluginRegistry, PluginType, RawConfig,
-    definition::{Definition, Validated, groups, own_definitions, validate_all},
+    definition::{Definition, groups, own_definitions, validate_all},
     registry::Plugin,
+    validated::{Validated, Validations},
 };
 
 const CONVERTER_TYPE: ConfigKey = key("converter.type", Type::String)
@@ -105,7 +106,7 @@ const PLACES: [(&str, &str, PluginType); 3] = [
 /// found wrong with class or version of one goes to its place in `validated`.
 pub(crate) fn validate_converters(
     config: &RawConfig,
-    validated: &mut [Validated],
+    validated: &mut Validations,
     plugins: &PluginRegistry,
 ) -> Vec<ConfigInfos> {
     let mut results = Vec::new();
@@ -114,19 +115,13 @@ pub(crate) fn validate_converters(
             continue;
         };
         let version_key = format!("{class_key}.plugin.version");
-        let mut places = validated
-            .iter_mut()
-            .filter(|value| value.name == class_key || value.name == version_key);
-        let (Some(class_value), Some(version_value)) = (places.next(), places.next()) else {
-            continue;
-        };
-        if !class_value.errors.is_empty() || !version_value.errors.is_empty() {
+        let is_good = |key: &str| validated.get(key).is_some_and(|value| value.errors.is_empty());
+        if !is_good(class_key) || !is_good(&version_key) {
             continue;
         }
         let Some(plugin) = plugins.find(kind, class) else {
             // Where the class is read as a value, blanks around it do not matter.
-            let why = format!("Failed to load class {class}: {class}");
-            class_value.errors.push(why);
+            validated.fault(class_key, format!("Failed to load class {class}: {class}"));
             continue;
         };
         let wanted = config.get(&version_key).and_then(Option::as_deref);
@@ -134,8 +129,8 @@ pub(crate) fn validate_converters(
         match fits {
             Ok(()) => results.push(validate_converter(plugin, class_key, converts, config, plugins)),
             Err(why) => {
-                class_value.errors.push(why.clone());
-                version_value.errors.push(why);
+                validated.fault(class_key, why.clone());
+                validated.fault(&version_key, why);
             }
         }
     }
@@ -158,9 +153,9 @@ fn validate_converter(
     );
     let definitions = own_definitions(plugin.config);
     let validated = validate_all(&definitions, &own, plugins);
-    let prefixed = |(definition, value): (_, Validated)| {
+    let prefixed = |(definition, value): (&Definition, Validated)| {
         let mut config = ConfigInfo {
-            definition: Some(Definition::info(definition)),
+            definition: Some(definition.info()),
             value: Some(value.info()),
         };
         config.put_under(&prefix);
@@ -170,6 +165,6 @@ fn validate_converter(
         name: String::new(),
         error_count: validated.iter().filter(|value| !value.errors.is_empty()).count(),
         groups: groups(&definitions),
-        configs: definitions.iter().zip(validated).map(prefixed).collect(),
+        configs: definitions.iter().zip(validated.into_vec()).map(prefixed).collect(),
     }
 }

@@ -1,11 +1,14 @@
 //! Keys that are put together for one request: rows of static tables, maybe under a prefix and with other defaults.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use config_def::{ConfigDef, ConfigError, ConfigKey, DefaultValue, Importance, Recommender, Type, Value};
 use connect_api::connector_config::{CONVERTERS, HEADER_CONVERTERS};
 
-use crate::{ConfigKeyInfo, ConfigValueInfo, PluginRegistry, PluginType, RawConfig};
+use crate::{
+    ConfigKeyInfo, PluginRegistry, PluginType, RawConfig,
+    validated::{Validated, Validations},
+};
 
 type Text = Cow<'static, str>;
 
@@ -51,39 +54,6 @@ pub(crate) enum Recommended {
         key: &'static str,
         listed: bool,
     },
-}
-
-/// What a validation says of one key (`ConfigValue`).
-#[derive(Clone, Debug)]
-pub(crate) struct Validated {
-    pub(crate) name: String,
-    pub(crate) value: Value,
-    pub(crate) errors: Vec<String>,
-    pub(crate) recommended: Vec<String>,
-    pub(crate) visible: bool,
-}
-
-impl Validated {
-    /// A value that nobody has defined.
-    pub(crate) fn new(name: impl Into<String>, value: Value) -> Self {
-        Self {
-            name: name.into(),
-            value,
-            errors: Vec::new(),
-            recommended: Vec::new(),
-            visible: true,
-        }
-    }
-
-    pub(crate) fn info(self) -> ConfigValueInfo {
-        ConfigValueInfo {
-            value: self.value.to_text(),
-            name: self.name,
-            recommended_values: self.recommended,
-            errors: self.errors,
-            visible: self.visible,
-        }
-    }
 }
 
 impl Definition {
@@ -175,7 +145,7 @@ impl Definition {
 }
 
 /// Reads and judges every key (`ConfigDef.validateAll`).
-pub(crate) fn validate_all(definitions: &[Definition], props: &RawConfig, plugins: &PluginRegistry) -> Vec<Validated> {
+pub(crate) fn validate_all(definitions: &[Definition], props: &RawConfig, plugins: &PluginRegistry) -> Validations {
     let judge = |definition: &Definition| {
         let mut errors = Vec::new();
         let value = definition.read(props, plugins).unwrap_or_else(|error| {
@@ -191,22 +161,24 @@ pub(crate) fn validate_all(definitions: &[Definition], props: &RawConfig, plugin
             ..Validated::new(definition.name.clone(), value)
         }
     };
-    let mut all: Vec<Validated> = definitions.iter().map(judge).collect();
-    for (index, definition) in definitions.iter().enumerate() {
-        match &definition.recommended {
-            Recommended::Nothing => {}
-            Recommended::These(values) => all[index].recommended.clone_from(values),
-            Recommended::Plugins(kind) => all[index].recommended = plugins.classes(*kind),
+    let mut all = Validations::new(definitions.iter().map(judge));
+    for definition in definitions {
+        let (visible, recommended) = match &definition.recommended {
+            Recommended::Nothing => continue,
+            Recommended::These(values) => (true, values.clone()),
+            Recommended::Plugins(kind) => (true, plugins.classes(*kind)),
             Recommended::VersionsOf { key, listed } => {
-                let named = all.iter().find(|other| other.name == *key);
-                let class = named.and_then(|other| other.value.to_text());
-                let is_good = named.is_some_and(|other| other.errors.is_empty());
-                all[index].visible = class.is_some();
-                let version = class
-                    .filter(|_| *listed && is_good)
-                    .and_then(|class| plugins.version_of(&class));
-                all[index].recommended = version.into_iter().collect();
+                let named = all.get(key);
+                let class = named.and_then(|named| named.value.to_text());
+                let is_good = named.is_some_and(|named| named.errors.is_empty());
+                let version = class.as_deref().filter(|_| *listed && is_good);
+                let version = version.and_then(|class| plugins.version_of(class));
+                (class.is_some(), version.into_iter().collect())
             }
+        };
+        if let Some(value) = all.get_mut(&definition.name) {
+            value.visible = visible;
+            value.recommended = recommended;
         }
     }
     all
@@ -219,13 +191,9 @@ pub(crate) fn own_definitions(table: &ConfigDef) -> Vec<Definition> {
 
 /// The headings of some keys, each once, in order.
 pub(crate) fn groups(definitions: &[Definition]) -> Vec<String> {
-    let mut groups: Vec<String> = Vec::new();
-    for group in definitions.iter().filter_map(|definition| definition.group.as_deref()) {
-        if !groups.iter().any(|known| known == group) {
-            groups.push(group.to_owned());
-        }
-    }
-    groups
+    let mut seen = HashSet::new();
+    let groups = definitions.iter().filter_map(|definition| definition.group.as_deref());
+    groups.filter(|group| seen.insert(*group)).map(str::to_owned).collect()
 }
 
 /// The order in which keys are put under a prefix (`ConfigDef.sortedConfigs`): those without a group first, then by place

@@ -18,6 +18,7 @@ mod plugin;
 mod registry;
 mod sink;
 mod transforms;
+mod validated;
 mod validation;
 
 use std::collections::BTreeMap;

@@ -3,9 +3,8 @@
 use config_def::{ConfigDef, ConfigError, ConfigErrors, Props, Value, list_elements};
 
 use crate::{
-    ConfigInfo, ConfigInfos, PluginError, PluginType, RawConfig, ValidationContext,
-    definition::{Definition, Validated},
-    sink,
+    ConfigInfo, ConfigInfos, PluginError, PluginType, RawConfig, ValidationContext, definition::Definition, sink,
+    validated::Validated,
 };
 
 const POLICY_KEY: &str = "connector.client.config.override.policy";

@@ -4,7 +4,10 @@
 use config_def::{ConfigKey, Importance, Type, Validator, Value, Width, key, list_elements};
 use java_pattern::JavaPatterns;
 
-use crate::{RawConfig, ValidationContext, WorkerMode, definition::Validated};
+use crate::{
+    RawConfig, ValidationContext, WorkerMode,
+    validated::{Validated, Validations},
+};
 
 const TOPICS: &str = "topics";
 const TOPICS_REGEX: &str = "topics.regex";
@@ -68,20 +71,16 @@ pub(crate) fn has_dead_letter_queue(config: &RawConfig) -> bool {
 }
 
 /// What is wrong with the topics of a sink.
-pub(crate) fn check_topics(config: &RawConfig, validated: &mut [Validated]) {
+pub(crate) fn check_topics(config: &RawConfig, validated: &mut Validations) {
     let (topics, pattern) = (text(config, TOPICS), text(config, TOPICS_REGEX));
-    let mut fault = |key: &str, message: String| {
-        if let Some(value) = validated.iter_mut().find(|value| value.name == key) {
-            value.errors.push(message);
-        }
-    };
     let both = match (topics, pattern) {
         (Some(_), Some(_)) => Some("topics and topics.regex are mutually exclusive options, but both are set."),
         (None, None) => Some("Must configure one of topics or topics.regex"),
         _ => None,
     };
-    for key in both.iter().flat_map(|_| [TOPICS, TOPICS_REGEX]) {
-        fault(key, both.unwrap_or_default().to_owned());
+    if let Some(why) = both {
+        validated.fault(TOPICS, why);
+        validated.fault(TOPICS_REGEX, why);
     }
     let Some(dead_letters) = text(config, DLQ_TOPIC) else {
         return;
@@ -90,7 +89,7 @@ pub(crate) fn check_topics(config: &RawConfig, validated: &mut [Validated]) {
         && topics.iter().any(|topic| topic == dead_letters)
     {
         let topics = topics.join(", ");
-        fault(
+        validated.fault(
             TOPICS,
             format!(
                 "The DLQ topic '{dead_letters}' may not be included in the list of topics ('topics=[{topics}]') \
@@ -101,7 +100,7 @@ pub(crate) fn check_topics(config: &RawConfig, validated: &mut [Validated]) {
     if let Some(pattern) = pattern
         && JavaPatterns::new(&[pattern]).is_ok_and(|compiled| compiled.matches(dead_letters))
     {
-        fault(
+        validated.fault(
             TOPICS_REGEX,
             format!(
                 "The DLQ topic '{dead_letters}' may not be matched by the regex for the topics \
@@ -112,7 +111,7 @@ pub(crate) fn check_topics(config: &RawConfig, validated: &mut [Validated]) {
 }
 
 /// A sink's consumer group must not be the workers' group.
-pub(crate) fn check_group(config: &RawConfig, context: &ValidationContext, validated: &mut Vec<Validated>) {
+pub(crate) fn check_group(config: &RawConfig, context: &ValidationContext, validated: &mut Validations) {
     let WorkerMode::Distributed { group_id, .. } = &context.mode else {
         return;
     };
@@ -124,10 +123,10 @@ pub(crate) fn check_group(config: &RawConfig, context: &ValidationContext, valid
                 "Consumer group {group_id} conflicts with Connect worker group {group_id}"
             ));
         }
-        validated.push(overridden);
+        validated.put(overridden);
         return;
     }
-    let Some(name) = validated.iter_mut().find(|value| value.name == "name") else {
+    let Some(name) = validated.get_mut("name") else {
         return;
     };
     let connector = name.value.to_text().unwrap_or_else(|| "null".to_owned());

@@ -1,14 +1,17 @@
 //! The keys of a connector's transformations and predicates (`ConnectorConfig.enrich`): for each alias its class, its
 //! version, and what the class has.
 
+use std::collections::HashSet;
+
 use config_def::{ConfigKey, Importance, Type, Width, key, list_elements};
 use connect_api::VersionRange;
 use connect_transforms::plugins::TRANSFORMATION_KEYS;
 
 use crate::{
-    PluginRegistry, PluginType, RawConfig,
-    definition::{Default, Definition, Recommended, Validated, in_sorted_order, own_definitions},
+    PluginError, PluginRegistry, PluginType, RawConfig,
+    definition::{Default, Definition, Recommended, in_sorted_order, own_definitions},
     registry::Plugin,
+    validated::Validations,
 };
 
 /// The two lists of aliases, with the heading of their keys.
@@ -23,6 +26,9 @@ const VERSION: ConfigKey = key("plugin.version", Type::String)
     .importance(Importance::High)
     .width(Width::Long);
 
+/// More than this is a mistake, or meant to fill the memory: every alias is answered with a page of text.
+const MAX_ALIASES: usize = 1000;
+
 /// One alias of a list.
 struct Alias<'a> {
     name: String,
@@ -36,33 +42,32 @@ struct Alias<'a> {
 }
 
 /// The keys of every alias.
-pub(crate) fn definitions(config: &RawConfig, plugins: &PluginRegistry) -> Vec<Definition> {
+pub(crate) fn definitions(config: &RawConfig, plugins: &PluginRegistry) -> Result<Vec<Definition>, PluginError> {
     let mut definitions = Vec::new();
     for (list, heading, kind) in LISTS {
+        let names = config.get(list).and_then(Option::as_deref);
+        if names.is_some_and(|names| names.split(',').count() > MAX_ALIASES) {
+            let message = format!("{list} names more than {MAX_ALIASES} aliases");
+            return Err(PluginError::BadRequest(message));
+        }
         for alias in aliases(list, kind, config, plugins) {
             definitions.extend(alias.definitions(heading, plugins));
         }
     }
-    definitions
+    Ok(definitions)
 }
 
 /// What the keys' own rules cannot see: versions that are not there, and `negate` without a predicate.
-pub(crate) fn check(config: &RawConfig, validated: &mut [Validated], plugins: &PluginRegistry) {
+pub(crate) fn check(config: &RawConfig, validated: &mut Validations, plugins: &PluginRegistry) {
     for (list, _, kind) in LISTS {
         for alias in aliases(list, kind, config, plugins) {
-            let mut fault = |key: &str, message: String| {
-                let name = format!("{}{key}", alias.prefix);
-                if let Some(value) = validated.iter_mut().find(|value| value.name == name) {
-                    value.errors.push(message);
-                }
-            };
             let version = alias.check_version(plugins).err();
             let version_of_plugin = version.clone().filter(|_| alias.plugin.is_some());
             if let Some(message) = alias.negates_nothing(config).or(version_of_plugin) {
-                fault("type", message);
+                validated.fault(&format!("{}type", alias.prefix), message);
             }
             if let Some(message) = version {
-                fault("plugin.version", message);
+                validated.fault(&format!("{}plugin.version", alias.prefix), message);
             }
         }
     }
@@ -71,9 +76,10 @@ pub(crate) fn check(config: &RawConfig, validated: &mut [Validated], plugins: &P
 /// The aliases of a list, each once, in order.
 fn aliases<'a>(list: &str, kind: PluginType, config: &RawConfig, plugins: &'a PluginRegistry) -> Vec<Alias<'a>> {
     let names = config.get(list).and_then(Option::as_deref).map(list_elements);
-    let mut aliases: Vec<Alias<'a>> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut aliases = Vec::new();
     for name in names.unwrap_or_default() {
-        if aliases.iter().any(|known| known.name == name) {
+        if !seen.insert(name.clone()) {
             continue;
         }
         let prefix = format!("{list}.{name}.");

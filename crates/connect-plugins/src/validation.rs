@@ -1,16 +1,19 @@
 //! The judgement of a connector's configuration (`AbstractHerder.validateConnectorConfig`).
 
-use config_def::{ConfigError, Props, Value};
+use std::collections::HashSet;
+
+use config_def::{Props, Value};
 use connect_api::VersionRange;
 
 use crate::{
     ConfigInfo, ConfigInfos, ConnectorPlugin, ExactlyOnceSupport, PluginError, PluginRegistry, PluginType, RawConfig,
     ValidationContext, WorkerMode,
     converters::validate_converters,
-    definition::{Definition, Validated, groups, own_definitions, validate_all},
+    definition::{Definition, groups, own_definitions, validate_all},
     framework,
     overrides::validate_overrides,
     sink, transforms,
+    validated::{Validated, Validations},
 };
 
 const CLASS_KEY: &str = "connector.class";
@@ -102,7 +105,7 @@ struct Validation<'a> {
 
 impl Validation<'_> {
     fn run(&self, mut definitions: Vec<Definition>) -> Result<ConfigInfos, PluginError> {
-        definitions.extend(transforms::definitions(self.config, self.plugins));
+        definitions.extend(transforms::definitions(self.config, self.plugins)?);
         let mut validated = validate_all(&definitions, self.config, self.plugins);
         transforms::check(self.config, &mut validated, self.plugins);
         self.check_mode(&mut validated);
@@ -111,7 +114,6 @@ impl Validation<'_> {
         let overrides = validate_overrides(self.connector.kind, self.config, self.context, &self.plugins.clients)?;
 
         let own = own_definitions(self.connector.config);
-        let own_groups = groups(&own);
         let own_validated = self.ask_connector(&own);
         for definition in own {
             match definitions.iter_mut().find(|known| known.name == definition.name) {
@@ -120,12 +122,6 @@ impl Validation<'_> {
             }
         }
         let mut infos = put_together(&definitions, validated, own_validated);
-        infos.groups = groups(&definitions);
-        for group in own_groups {
-            if !infos.groups.contains(&group) {
-                infos.groups.push(group);
-            }
-        }
         overrides
             .into_iter()
             .chain(converters)
@@ -136,22 +132,17 @@ impl Validation<'_> {
     /// The answer when the connector cannot be had in the version that was asked for: nothing else is judged.
     fn other_version(&self, definitions: &[Definition], why: &str) -> ConfigInfos {
         let mut validated = validate_all(definitions, self.config, self.plugins);
-        for value in &mut validated {
-            if value.name == CLASS_KEY || value.name == VERSION_KEY {
-                value.errors.push(why.to_owned());
-            }
-            if value.name == VERSION_KEY {
-                value.recommended = vec![self.connector.version.to_owned()];
-            }
+        validated.fault(CLASS_KEY, why);
+        validated.fault(VERSION_KEY, why);
+        if let Some(version) = validated.get_mut(VERSION_KEY) {
+            version.recommended = vec![self.connector.version.to_owned()];
         }
         self.refuse_nulls(&mut validated);
-        let mut infos = put_together(definitions, validated, Vec::new());
-        infos.groups = groups(definitions);
-        infos
+        put_together(definitions, validated, Validations::default())
     }
 
     /// What depends on how the worker runs.
-    fn check_mode(&self, validated: &mut Vec<Validated>) {
+    fn check_mode(&self, validated: &mut Validations) {
         if self.connector.kind == PluginType::Sink {
             sink::check_topics(self.config, validated);
             sink::check_group(self.config, self.context, validated);
@@ -160,69 +151,57 @@ impl Validation<'_> {
         if self.context.mode == WorkerMode::Standalone {
             return;
         }
-        let props = self.props();
-        for value in validated.iter_mut().filter(|value| value.errors.is_empty()) {
-            let is = |wanted: &str| matches!(&value.value, Value::String(text) if text.eq_ignore_ascii_case(wanted));
-            if value.name == "exactly.once.support" && is("required") {
-                if !self.context.exactly_once() {
-                    let why = "This worker does not have exactly-once source support enabled.";
-                    value.errors.push(why.to_owned());
-                }
-                let why = match (self.connector.exactly_once_support)(&props) {
-                    Some(ExactlyOnceSupport::Supported) => continue,
-                    Some(ExactlyOnceSupport::Unsupported) => {
-                        "The connector does not support exactly-once semantics with the provided configuration."
-                    }
-                    None => {
-                        "The connector does not implement the API required for preflight validation of exactly-once \
-                         source support. Please consult the documentation for the connector to determine whether it \
-                         supports exactly-once semantics, and then consider reconfiguring the connector to use the \
-                         value \"requested\" for this property (which will disable this preflight check and allow the \
-                         connector to be created)."
-                    }
-                };
-                value.errors.push(why.to_owned());
-            } else if value.name == "transaction.boundary"
-                && is("connector")
-                && !(self.connector.defines_transaction_boundaries)(&props)
-            {
-                value.errors.push(
-                    "The connector does not support connector-defined transaction boundaries with the given \
-                     configuration. Please reconfigure it to use a different transaction boundary definition."
-                        .to_owned(),
-                );
+        self.check_exactly_once(validated);
+        self.check_boundaries(validated);
+    }
+
+    fn check_exactly_once(&self, validated: &mut Validations) {
+        const KEY: &str = "exactly.once.support";
+        if !is_good_and(validated, KEY, "required") {
+            return;
+        }
+        if !self.context.exactly_once() {
+            validated.fault(KEY, "This worker does not have exactly-once source support enabled.");
+        }
+        let why = match (self.connector.exactly_once_support)(&self.props()) {
+            Some(ExactlyOnceSupport::Supported) => return,
+            Some(ExactlyOnceSupport::Unsupported) => {
+                "The connector does not support exactly-once semantics with the provided configuration."
             }
+            None => {
+                "The connector does not implement the API required for preflight validation of exactly-once source \
+                 support. Please consult the documentation for the connector to determine whether it supports \
+                 exactly-once semantics, and then consider reconfiguring the connector to use the value \"requested\" \
+                 for this property (which will disable this preflight check and allow the connector to be created)."
+            }
+        };
+        validated.fault(KEY, why);
+    }
+
+    fn check_boundaries(&self, validated: &mut Validations) {
+        const KEY: &str = "transaction.boundary";
+        let wants_own = is_good_and(validated, KEY, "connector");
+        if wants_own && !(self.connector.defines_transaction_boundaries)(&self.props()) {
+            validated.fault(
+                KEY,
+                "The connector does not support connector-defined transaction boundaries with the given configuration. \
+                 Please reconfigure it to use a different transaction boundary definition.",
+            );
         }
     }
 
-    fn refuse_nulls(&self, validated: &mut Vec<Validated>) {
-        let nulls = self.config.iter().filter(|(_, value)| value.is_none());
-        for (key, _) in nulls {
-            let why = "Null value can not be supplied as the configuration value.".to_owned();
-            match validated.iter_mut().find(|value| value.name == *key) {
-                Some(value) => value.errors.push(why),
-                None => {
-                    let mut value = Validated::new(key, Value::Null);
-                    value.errors.push(why);
-                    validated.push(value);
-                }
-            }
+    fn refuse_nulls(&self, validated: &mut Validations) {
+        for (key, _) in self.config.iter().filter(|(_, value)| value.is_none()) {
+            validated.fault(key, "Null value can not be supplied as the configuration value.");
         }
     }
 
     /// The connector's own judgement: by its table, then by its own rules, which may also speak of keys that are not its
     /// own.
-    fn ask_connector(&self, definitions: &[Definition]) -> Vec<Validated> {
+    fn ask_connector(&self, definitions: &[Definition]) -> Validations {
         let mut validated = validate_all(definitions, self.config, self.plugins);
-        for ConfigError { name, message } in (self.connector.validate)(&self.props()) {
-            match validated.iter_mut().find(|value| value.name == name) {
-                Some(value) => value.errors.push(message),
-                None => {
-                    let mut value = Validated::new(name, Value::Null);
-                    value.errors.push(message);
-                    validated.push(value);
-                }
-            }
+        for error in (self.connector.validate)(&self.props()) {
+            validated.fault(&error.name, error.message);
         }
         validated
     }
@@ -236,25 +215,35 @@ impl Validation<'_> {
     }
 }
 
+/// Whether a key has this value, in any case, and nothing is wrong with it.
+fn is_good_and(validated: &Validations, key: &str, wanted: &str) -> bool {
+    validated.get(key).is_some_and(|validated| {
+        let is_wanted = matches!(&validated.value, Value::String(text) if text.eq_ignore_ascii_case(wanted));
+        is_wanted && validated.errors.is_empty()
+    })
+}
+
 /// Puts values to their keys (`AbstractHerder.generateResult`): first those that nobody has defined, then every key in
 /// order. Where both the worker and the connector have judged a key, the connector's word stands.
-fn put_together(definitions: &[Definition], framework: Vec<Validated>, connector: Vec<Validated>) -> ConfigInfos {
-    let mut infos = ConfigInfos::default();
-    let is_defined = |value: &Validated| definitions.iter().any(|definition| *definition.name == *value.name);
-    let (defined, undefined): (Vec<_>, Vec<_>) = framework.into_iter().chain(connector).partition(is_defined);
-    for value in undefined {
-        infos.error_count += value.errors.len();
+fn put_together(definitions: &[Definition], framework: Validations, connector: Validations) -> ConfigInfos {
+    let defined: HashSet<&str> = definitions.iter().map(|definition| &*definition.name).collect();
+    let is_defined = |value: &Validated| defined.contains(value.name.as_str());
+    let both = framework.into_vec().into_iter().chain(connector.into_vec());
+    let (judged, undefined): (Vec<_>, Vec<_>) = both.partition(is_defined);
+    let judged = Validations::new(judged.into_iter());
+    let undefined = undefined.into_iter().map(|value| (None, Some(value)));
+    let defined = definitions
+        .iter()
+        .map(|definition| (Some(definition), judged.get(&definition.name).cloned()));
+    let mut infos = ConfigInfos {
+        groups: groups(definitions),
+        ..ConfigInfos::default()
+    };
+    for (definition, value) in undefined.chain(defined) {
+        infos.error_count += value.as_ref().map_or(0, |value| value.errors.len());
         infos.configs.push(ConfigInfo {
-            definition: None,
-            value: Some(value.info()),
-        });
-    }
-    for definition in definitions {
-        let value = defined.iter().rfind(|value| *value.name == *definition.name);
-        infos.error_count += value.map_or(0, |value| value.errors.len());
-        infos.configs.push(ConfigInfo {
-            definition: Some(definition.info()),
-            value: value.cloned().map(Validated::info),
+            definition: definition.map(Definition::info),
+            value: value.map(Validated::info),
         });
     }
     infos
@@ -300,6 +289,27 @@ mod tests {
         );
         assert_eq!(as_kafka().validate_for_create(&sink, &alone), Ok(()));
         assert!(as_kafka().validate_for_create(&sink, &context()).is_err());
+    }
+
+    #[test]
+    fn a_long_list_of_aliases_is_refused() {
+        let aliases = |count: usize| (0..count).map(|alias| alias.to_string()).collect::<Vec<_>>().join(",");
+        let ask = |count| {
+            let config = RawConfig::from(
+                [
+                    ("connector.class", "FileStreamSource".to_owned()),
+                    ("transforms", aliases(count)),
+                ]
+                .map(|(key, value)| (key.to_owned(), Some(value))),
+            );
+            as_kafka()
+                .validate_connector(&config, &context())
+                .map(|infos| infos.error_count)
+        };
+        // Each lacks its class, and so do name and topic of the connector.
+        assert_eq!(ask(1000), Ok(1002));
+        let refused = "transforms names more than 1000 aliases".to_owned();
+        assert_eq!(ask(1001), Err(PluginError::BadRequest(refused)));
     }
 
     #[test]
