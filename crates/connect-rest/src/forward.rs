@@ -175,11 +175,8 @@ impl RestClient {
 }
 
 fn internal_url(leader_url: &str, connector: &str, what: &str) -> String {
-    format!(
-        "{}/connectors/{}/{what}",
-        leader_url.trim_end_matches('/'),
-        encode_segment(connector)
-    )
+    let leader_url = leader_url.trim_end_matches('/');
+    format!("{leader_url}/connectors/{}/{what}", encode_segment(connector))
 }
 
 impl WorkerClient for RestClient {
@@ -190,12 +187,8 @@ impl WorkerClient for RestClient {
         body: Bytes,
         signature: Option<RequestSignature>,
     ) -> BoxFuture<'a, Result<(), WorkerClientError>> {
-        Box::pin(Self::ask(
-            Method::POST,
-            internal_url(leader_url, connector, "tasks"),
-            body,
-            signature,
-        ))
+        let url = internal_url(leader_url, connector, "tasks");
+        Box::pin(Self::ask(Method::POST, url, body, signature))
     }
 
     fn fence_zombies<'a>(
@@ -204,11 +197,56 @@ impl WorkerClient for RestClient {
         connector: &'a str,
         signature: Option<RequestSignature>,
     ) -> BoxFuture<'a, Result<(), WorkerClientError>> {
-        Box::pin(Self::ask(
-            Method::PUT,
-            internal_url(leader_url, connector, "fence"),
-            Bytes::new(),
-            signature,
-        ))
+        let url = internal_url(leader_url, connector, "fence");
+        Box::pin(Self::ask(Method::PUT, url, Bytes::new(), signature))
+    }
+}
+
+/// Asks the leader of one flow in MirrorMaker's dedicated mode, where a server serves several:
+/// `<leader_url><source>/<target>/connectors/…`.
+#[derive(Clone, Debug)]
+pub struct FlowClient {
+    path: String,
+}
+
+impl FlowClient {
+    /// The client of the flow from `source` to `target`.
+    pub fn new(source: &str, target: &str) -> Self {
+        Self {
+            path: flow_path(source, target),
+        }
+    }
+
+    fn url(&self, leader_url: &str, connector: &str, what: &str) -> String {
+        let leader_url = format!("{}{}", leader_url.trim_end_matches('/'), self.path);
+        internal_url(&leader_url, connector, what)
+    }
+}
+
+/// Where a server has the endpoints of a flow.
+pub(crate) fn flow_path(source: &str, target: &str) -> String {
+    format!("/{}/{}", encode_segment(source), encode_segment(target))
+}
+
+impl WorkerClient for FlowClient {
+    fn put_task_configs<'a>(
+        &'a self,
+        leader_url: &'a str,
+        connector: &'a str,
+        body: Bytes,
+        signature: Option<RequestSignature>,
+    ) -> BoxFuture<'a, Result<(), WorkerClientError>> {
+        let url = self.url(leader_url, connector, "tasks");
+        Box::pin(RestClient::ask(Method::POST, url, body, signature))
+    }
+
+    fn fence_zombies<'a>(
+        &'a self,
+        leader_url: &'a str,
+        connector: &'a str,
+        signature: Option<RequestSignature>,
+    ) -> BoxFuture<'a, Result<(), WorkerClientError>> {
+        let url = self.url(leader_url, connector, "fence");
+        Box::pin(RestClient::ask(Method::PUT, url, Bytes::new(), signature))
     }
 }

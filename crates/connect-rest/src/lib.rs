@@ -27,8 +27,8 @@ mod tests;
 const KAFKA_VERSION: &str = connect_plugins::KAFKA_VERSION;
 
 pub use self::{
-    forward::RestClient,
+    forward::{FlowClient, RestClient},
     loggers::{Level, LogFilter, Loggers, ROOT},
     resources::Api,
-    server::{Error, Server},
+    server::{Error, Flow, Server},
 };

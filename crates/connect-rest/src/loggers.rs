@@ -144,7 +144,7 @@ impl Loggers {
         is_known.then(|| effective(&states, logger))
     }
 
-    /// Sets the level of a logger and of all below it. Answers which these are.
+    /// Sets the level of a logger and of all below it. Answers which had another.
     pub(crate) fn set_level(&self, logger: &str, level: Level) -> Vec<String> {
         let logger = canonical(logger);
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
@@ -152,8 +152,10 @@ impl Loggers {
             .keys()
             .map(String::as_str)
             .chain(KNOWN.iter().map(|(name, _)| *name));
-        let mut changed: Vec<String> = names.filter(|name| is_below(name, logger)).map(str::to_owned).collect();
-        if states.len() < MAX_LOGGERS || states.contains_key(logger) {
+        let differs = |name: &&str| is_below(name, logger) && effective(&states, name).level != level;
+        let mut changed: Vec<String> = names.filter(differs).map(str::to_owned).collect();
+        let is_new = !states.contains_key(logger) && KNOWN.iter().all(|(name, _)| *name != logger);
+        if is_new && states.len() < MAX_LOGGERS {
             changed.push(logger.to_owned());
         }
         changed.sort_unstable();
@@ -262,6 +264,10 @@ mod tests {
         assert_eq!(
             loggers.set_level("org.example.quiet", Level::Debug),
             ["org.example.quiet"]
+        );
+        assert!(
+            loggers.set_level("org.example.quiet", Level::Debug).is_empty(),
+            "it has that level"
         );
         let shown = serde_json::to_string(&loggers.get("org.example.quiet")).expect("JSON");
         assert_eq!(shown, r#"{"level":"DEBUG","last_modified":1700000000000}"#);

@@ -49,6 +49,8 @@ pub(crate) struct Endpoint {
     pub(crate) reads_body: bool,
     /// Whether the leader, or a task's owner, may have to be asked instead.
     pub(crate) forwards: bool,
+    /// Whether it is for other workers only.
+    is_internal: bool,
 }
 
 macro_rules! endpoints {
@@ -65,11 +67,17 @@ impl Endpoint {
             handler,
             reads_body: false,
             forwards: false,
+            is_internal: false,
         }
     }
 
     const fn reads_body(mut self) -> Self {
         self.reads_body = true;
+        self
+    }
+
+    const fn is_internal(mut self) -> Self {
+        self.is_internal = true;
         self
     }
 
@@ -97,8 +105,8 @@ pub(crate) const ENDPOINTS: &[Endpoint] = endpoints! {
     "PUT" "/connectors/{connector}/stop" connectors::stop, forwards;
     "POST" "/connectors/{connector}/restart" connectors::restart, forwards;
     "GET" "/connectors/{connector}/tasks" connectors::tasks;
-    "POST" "/connectors/{connector}/tasks" internal::put_task_configs, reads_body, forwards;
-    "PUT" "/connectors/{connector}/fence" internal::fence_zombies, forwards;
+    "POST" "/connectors/{connector}/tasks" internal::put_task_configs, is_internal, reads_body, forwards;
+    "PUT" "/connectors/{connector}/fence" internal::fence_zombies, is_internal, forwards;
     "GET" "/connectors/{connector}/tasks/{task}/status" connectors::task_status;
     "POST" "/connectors/{connector}/tasks/{task}/restart" connectors::restart_task, forwards;
     "GET" "/connectors/{connector}/topics" connectors::topics;
@@ -124,18 +132,21 @@ pub(crate) enum Part {
     All,
     WithoutAdmin,
     AdminOnly,
+    /// What workers ask each other, and nothing else: MirrorMaker's dedicated mode.
+    Internal,
 }
 
 /// The routes of a listener.
 pub(crate) fn router(api: &Arc<Api>, part: Part) -> Router {
-    let main = if part == Part::AdminOnly { &[] } else { ENDPOINTS };
-    let admin = if part == Part::WithoutAdmin {
-        &[]
-    } else {
-        ADMIN_ENDPOINTS
+    let is_main = |endpoint: &&Endpoint| match part {
+        Part::All | Part::WithoutAdmin => true,
+        Part::AdminOnly => false,
+        Part::Internal => endpoint.is_internal,
     };
+    let has_admin = matches!(part, Part::All | Part::AdminOnly);
+    let admin = ADMIN_ENDPOINTS.iter().filter(|_| has_admin);
     let mut resources: Vec<(&'static str, Vec<&'static Endpoint>)> = Vec::new();
-    for endpoint in main.iter().chain(admin) {
+    for endpoint in ENDPOINTS.iter().filter(is_main).chain(admin) {
         match resources.iter_mut().find(|(path, _)| *path == endpoint.path) {
             Some((_, methods)) => methods.push(endpoint),
             None => resources.push((endpoint.path, vec![endpoint])),

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, response::Response};
+use axum::{Router, body::Body, http::StatusCode, response::Response};
 use config_def::{ConfigErrors, Props};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::{
@@ -34,6 +34,7 @@ use self::request_stream::{MALFORMED_METHOD, RequestStream, Verdict};
 use crate::{
     config::{Admin, RestConfig},
     error::RestError,
+    forward::flow_path,
     listener::{Listener, in_url, local_address},
     resources::{self, Api, Part},
 };
@@ -136,33 +137,48 @@ impl Server {
             Part::WithoutAdmin
         };
         let main = resources::router(&api, part).merge(more);
-        let main = resources::with_headers(main, self.config.cors, self.config.header_rules);
-        let admin = resources::with_headers(resources::router(&api, Part::AdminOnly), None, Vec::new());
+        let admin = resources::router(&api, Part::AdminOnly);
+        self.serve_routers(main, admin, cancel).await;
+    }
 
+    /// Serves what the nodes of MirrorMaker's dedicated mode ask each other, and nothing else, until it is cancelled:
+    /// `/<source>/<target>/connectors/…` for each flow.
+    pub async fn serve_flows(self, flows: Vec<Flow>, cancel: CancellationToken) {
+        let mut main = Router::new().fallback(|| async { RestError::routing(StatusCode::NOT_FOUND) });
+        for flow in flows {
+            let api = Arc::new(flow.api.at(&self.advertised));
+            let path = flow_path(&flow.source, &flow.target);
+            main = main.nest(&path, resources::router(&api, Part::Internal));
+        }
+        self.serve_routers(main, Router::new(), cancel).await;
+    }
+
+    async fn serve_routers(self, main: Router, admin: Router, cancel: CancellationToken) {
+        let main = resources::with_headers(main, self.config.cors, self.config.header_rules);
+        let admin = resources::with_headers(admin, None, Vec::new());
+        let listeners = self.listeners.into_iter().map(|listener| (listener, main.clone()));
+        let admin_listeners = self.admin_listeners.into_iter().flatten();
+        let admin_listeners = admin_listeners.map(|listener| (listener, admin.clone()));
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut acceptors = JoinSet::new();
-        for (listener, router) in self
-            .listeners
-            .into_iter()
-            .map(|listener| (listener, main.clone()))
-            .chain(
-                self.admin_listeners
-                    .into_iter()
-                    .flatten()
-                    .map(|listener| (listener, admin.clone())),
-            )
-        {
-            acceptors.spawn(accept(
-                listener,
-                router,
-                slots.clone(),
-                self.patience,
-                cancel.child_token(),
-            ));
+        for (listener, router) in listeners.chain(admin_listeners) {
+            let (slots, cancel) = (slots.clone(), cancel.child_token());
+            acceptors.spawn(accept(listener, router, slots, self.patience, cancel));
         }
         info!(url = self.advertised, "the REST server is ready");
         while acceptors.join_next().await.is_some() {}
     }
+}
+
+/// A flow of MirrorMaker's dedicated mode.
+#[derive(Debug)]
+pub struct Flow {
+    /// The source cluster's alias.
+    pub source: String,
+    /// The target cluster's alias.
+    pub target: String,
+    /// Its herder's API.
+    pub api: Api,
 }
 
 async fn bind(key: &'static str, listeners: &[Listener]) -> Result<Vec<TcpListener>, Error> {

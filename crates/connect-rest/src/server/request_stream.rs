@@ -441,4 +441,39 @@ mod tests {
             (io::ErrorKind::TimedOut, PATIENCE.write)
         );
     }
+
+    proptest::proptest! {
+        /// Whatever arrives, it ends, and no more comes out than a mended head can be longer than it was.
+        #[test]
+        fn any_bytes_come_to_an_end(
+            parts in proptest::collection::vec(proptest::sample::select(PARTS), 0..12),
+            noise in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+            piece in 1_usize..50,
+        ) {
+            let mut sent: Vec<u8> = parts.concat().into_bytes();
+            let middle = sent.len() / 2;
+            sent.splice(middle..middle, noise);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+            let (passed_on, _) = runtime.expect("a runtime").block_on(passed_on(&sent, piece));
+            proptest::prop_assert!(passed_on.len() <= 3 * sent.len() + MALFORMED_HEAD.len());
+        }
+    }
+
+    const PARTS: &[&str] = &[
+        "GET /a->b HTTP/1.1\r\n",
+        "PUT /> HTTP/1.0\r\n",
+        "Host: h\r\n",
+        "Content-Length: 5\r\n",
+        "Content-Length: 99\r\n",
+        "Transfer-Encoding: chunked\r\n",
+        "\r\n",
+        "\n",
+        "5\r\nhello\r\n",
+        "0\r\n\r\n",
+        "hello",
+        " ",
+        ":",
+        "%",
+        "\0",
+    ];
 }

@@ -1,20 +1,23 @@
 //! Requests that another worker answers.
 
+use std::sync::Mutex;
+
 use axum::http::StatusCode;
 use bytes::Bytes;
-use connect_runtime::herder::{RequestSignature, WorkerClient};
+use connect_runtime::herder::{InternalRequest, RequestSignature, WorkerClient};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
     task::JoinSet,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    server::{Running, body_of, exchange, request, start, status_of},
-    support::Mood,
+    server::{Running, body_of, exchange, props, request, start, status_of},
+    support::{Mood, api},
 };
-use crate::RestClient;
+use crate::{Flow, FlowClient, RestClient, Server};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
@@ -207,4 +210,57 @@ async fn the_leader_gets_what_a_worker_has_signed() {
         assert_eq!(failed.status, None, "{url}");
         assert!(!failed.message.is_empty());
     }
+}
+
+#[tokio::test]
+async fn the_flows_of_the_dedicated_mode_share_a_server() {
+    let props = props(&[("listeners", "http://127.0.0.1:0")]);
+    let server = Server::bind(&props).await.expect("it binds");
+    let (address, url) = (server.local_addrs()[0], server.advertised_url());
+    let (first, second) = (api(Mood::Usual), api(Mood::Usual));
+    let flow = |source: &str, target: &str, api| Flow {
+        source: source.to_owned(),
+        target: target.to_owned(),
+        api,
+    };
+    let flows = vec![flow("a", "b", first.api), flow("b", "a", second.api)];
+    let cancel = CancellationToken::new();
+    let mut running = JoinSet::new();
+    running.spawn(server.serve_flows(flows, cancel.clone()));
+
+    let signature = RequestSignature {
+        authorization: "AAAA".to_owned(),
+        algorithm: "HmacSHA256".to_owned(),
+    };
+    let body = Bytes::from_static(b"[]");
+    let client = FlowClient::new("b", "a");
+    let put = client
+        .put_task_configs(&url, "x->y", body, Some(signature.clone()))
+        .await;
+    put.expect("accepted");
+    client
+        .fence_zombies(&url, "x", Some(signature))
+        .await
+        .expect("accepted");
+    let names = |seen: &Mutex<Vec<(String, InternalRequest)>>| {
+        let seen = seen.lock().expect("one thread");
+        seen.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&second.internal), ["x->y", "x"]);
+    assert_eq!(names(&first.internal), Vec::<String>::new());
+    for line in [
+        "GET /",
+        "GET /connectors",
+        "GET /a/b/connectors",
+        "PUT /connectors/x/fence",
+        "PUT /a/c/connectors/x/fence",
+    ] {
+        let answer = exchange(address, &request(line, "", "")).await;
+        assert_eq!(status_of(&answer), 404, "{line}: {answer}");
+        assert!(body_of(&answer).contains("\"error_code\":404"), "{answer}");
+    }
+    assert_eq!(
+        status_of(&exchange(address, &request("PUT /a/b/connectors/x/fence", "", "")).await),
+        400
+    );
 }
