@@ -161,14 +161,9 @@ impl TestGroup {
                 .map(|(_, task)| task)
                 .chain([&status.connector])
                 .all(|one| one.state == State::Running && self.workers.contains_key(&one.worker_id));
-            (runs && status.tasks.len() == tasks && self.counting() == tasks).then_some(status)
+            (runs && status.tasks.len() == tasks && self.script.counting() == tasks).then_some(status)
         })
         .await
-    }
-
-    /// How many tasks count.
-    fn counting(&self) -> usize {
-        self.script.active.lock().unwrap().values().sum()
     }
 
     fn assert_nothing_ran_twice(&self) {
@@ -212,7 +207,7 @@ async fn work_is_shared_and_a_dead_leaders_work_is_taken_over() {
     // The new leader leads: it deletes what the old one created, wherever it is asked.
     let delete = async |handle: HerderHandle| handle.delete_connector("counter").await;
     group.network.ask(&url("c:1"), delete).await.unwrap();
-    eventually("nothing counts", async || (group.counting() == 0).then_some(())).await;
+    eventually("nothing counts", async || (group.script.counting() == 0).then_some(())).await;
     eventually("no status is left", async || {
         let statuses = group.target.table("status").await;
         statuses.values().all(Option::is_none).then_some(())
@@ -330,7 +325,7 @@ async fn requests_find_the_worker_that_can_do_them() {
     .await;
     let stop = async |handle: HerderHandle| handle.stop("counter").await;
     group.network.ask(&url("b:1"), stop).await.unwrap();
-    eventually("no tasks", async || (group.counting() == 0).then_some(())).await;
+    eventually("no tasks", async || (group.script.counting() == 0).then_some(())).await;
     let reset = async |handle: HerderHandle| handle.reset_offsets("counter").await;
     let message = group.network.ask(&url("c:1"), reset).await.unwrap();
     assert_eq!(message, "The offsets for this connector have been reset successfully");

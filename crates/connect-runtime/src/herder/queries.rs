@@ -93,7 +93,10 @@ impl Herder {
     }
 
     pub(super) fn task_status_info(&self, id: &ConnectorTaskId) -> Result<StateInfo, RequestError> {
+        // What a deleted connector's tasks have left is on its way out.
+        let connector = self.known_status(&StatusKey::Connector(id.connector.to_string()));
         let status = self.known_status(&StatusKey::Task(id.clone()));
+        let status = status.filter(|_| connector.is_some() || self.is_task(id));
         status.map(state_info).ok_or_else(|| RequestError::no_task_status(id))
     }
 

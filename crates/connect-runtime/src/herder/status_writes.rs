@@ -10,6 +10,8 @@ use crate::{
 
 /// Beyond this many waiting records, only the last of each key is kept: the target has been away for long.
 const LONGEST_HISTORY: usize = 1000;
+/// How long written records count as on their way, at most.
+const READ_BACK_TIMEOUT: Duration = Duration::from_secs(1);
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// Records on their way to the status topic: written in order, in the background, for as long as it takes.
@@ -57,7 +59,7 @@ impl StatusWrites {
         self.retry_at
     }
 
-    /// Begins to write what is waiting, unless a write is under way or has just failed.
+    /// Begins to write what is waiting and to read it back, unless a write is under way or has just failed.
     pub(super) fn next(
         &mut self,
         log: &KafkaBasedLog<StatusState>,
@@ -69,7 +71,12 @@ impl StatusWrites {
         self.retry_at = None;
         self.under_way = self.queue.drain(..).collect();
         let (log, records) = (log.clone(), self.under_way.clone());
-        Some(async move { log.write(records).await })
+        Some(async move {
+            log.write(records).await?;
+            // Until it is read back, what is on its way is the newest that is known. Late, it is written all the same.
+            let _ = tokio::time::timeout(READ_BACK_TIMEOUT, log.read_to_end()).await;
+            Ok(())
+        })
     }
 
     pub(super) fn finished(&mut self, result: Result<(), storage::Error>) {

@@ -175,9 +175,9 @@ impl StatusState {
             (StatusKey::Connector(name), Some(status)) => {
                 self.connectors.insert(name, status);
             }
+            // Unlike Java's cache this one keeps the tasks: what is still in the topic has to be known to be removed.
             (StatusKey::Connector(name), None) => {
                 self.connectors.remove(&name);
-                self.tasks.remove(&name);
             }
             (StatusKey::Task(id), Some(status)) => {
                 let tasks = self.tasks.entry(id.connector.to_string()).or_default();
@@ -346,13 +346,15 @@ mod tests {
     }
 
     #[test]
-    fn a_connectors_tombstone_takes_its_tasks_along() {
+    fn a_connectors_tombstone_leaves_its_tasks_to_their_own() {
         let mut state = StatusState::default();
         let connector = StatusKey::Connector("c1".to_owned());
         state.apply(&log_record(0, &connector.record(&status(State::Running, "w", 1))));
-        state.apply(&log_record(1, &task(0).record(&status(State::Running, "w", 1))));
+        state.apply(&log_record(1, &task(0).record(&status(State::Unassigned, "w", 1))));
         state.apply(&log_record(2, &connector.tombstone()));
-        assert_eq!(state.get(&task(0)), None);
+        assert_eq!(state.keys(), [task(0)]);
+        state.apply(&log_record(3, &task(0).tombstone()));
+        assert_eq!(state.keys(), []);
     }
 
     #[test]

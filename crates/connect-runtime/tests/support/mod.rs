@@ -237,6 +237,11 @@ impl Script {
         Arc::new(script)
     }
 
+    /// How many tasks count.
+    pub fn counting(&self) -> usize {
+        Self::lock(&self.active).values().sum()
+    }
+
     fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
