@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::{Request, StrBytes};
-use kafka_wire::{ErrorCode, TopicPartition};
+use kafka_wire::ErrorCode;
 use rand::seq::SliceRandom;
 use tokio::time::Instant;
 
@@ -19,7 +19,7 @@ use crate::config::{ClientConfig, HostPort, MetadataRecovery};
 use crate::connection::Connection;
 use crate::dial::Dialer;
 use crate::error::Error;
-use crate::metadata::{Broker, Metadata, Topics};
+use crate::metadata::{Broker, LeaderHint, Metadata, Topics};
 use crate::metrics::ClientMetrics;
 use crate::pool::{Pool, Role};
 use crate::retry::is_retriable;
@@ -118,25 +118,19 @@ impl Client {
         Ok(self.metadata())
     }
 
-    /// Takes in what a broker said of a new leader (KIP-951), unless we know better.
-    pub fn leader_hint(
-        &self,
-        partition: &TopicPartition,
-        leader_id: i32,
-        leader_epoch: i32,
-        endpoint: Option<HostPort>,
-    ) {
-        let endpoint = endpoint.map(|HostPort { host, port }| Broker {
-            node_id: leader_id,
-            host,
-            port,
-            rack: None,
-        });
+    /// Takes in what a broker said of new leaders (KIP-951), unless we know better.
+    pub fn leader_hints(&self, hints: &[LeaderHint]) {
+        if hints.is_empty() {
+            return;
+        }
         self.inner.metadata.rcu(|known| {
-            match known.with_leader(partition, leader_id, leader_epoch, endpoint.clone()) {
-                Some(next) => Arc::new(next),
-                None => known.clone(),
+            let mut next = known.clone();
+            for hint in hints {
+                if next.is_news(hint) {
+                    Arc::make_mut(&mut next).take_hint(hint); // the first makes the copy
+                }
             }
+            next
         });
     }
 

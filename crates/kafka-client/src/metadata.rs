@@ -10,6 +10,8 @@ use kafka_wire::{ErrorCode, TopicPartition};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::config::HostPort;
+
 /// A broker's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broker {
@@ -75,7 +77,7 @@ pub struct Metadata {
     /// The cluster's id.
     pub cluster_id: Option<Arc<str>>,
     /// The topics asked for so far.
-    pub topics: HashMap<Arc<str>, TopicMetadata>,
+    pub topics: HashMap<Arc<str>, Arc<TopicMetadata>>,
     /// When a response last brought news; `None` before the first.
     pub refreshed_at: Option<Instant>,
 }
@@ -110,6 +112,19 @@ impl Topics {
             (Self::Some(ours), Self::Some(theirs)) => theirs.iter().all(|topic| ours.contains(topic)),
         }
     }
+}
+
+/// What a broker says of a partition that it does not lead (any more), instead of an answer (KIP-951).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaderHint {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// Who leads it.
+    pub leader_id: i32,
+    /// Since which epoch.
+    pub leader_epoch: i32,
+    /// The leader's address, if it was said.
+    pub endpoint: Option<HostPort>,
 }
 
 /// What changed with a response.
@@ -172,7 +187,7 @@ impl Metadata {
                     false => recreated.push(name.clone()),
                 }
             }
-            topics.insert(name, news);
+            topics.insert(name, Arc::new(news));
         }
         let brokers = response
             .brokers
@@ -202,31 +217,32 @@ impl Metadata {
         Update { metadata, recreated }
     }
 
-    /// This snapshot with a newer leader of one partition (KIP-951), or `None` when the hint is no news.
-    pub(crate) fn with_leader(
-        &self,
-        partition: &TopicPartition,
-        leader_id: i32,
-        leader_epoch: i32,
-        endpoint: Option<Broker>,
-    ) -> Option<Self> {
-        let known = self.partition(partition)?;
-        if leader_id < 0 || leader_epoch <= known.leader_epoch {
-            return None;
+    /// Whether a hint says more than is known.
+    pub(crate) fn is_news(&self, hint: &LeaderHint) -> bool {
+        let known = self.partition(&hint.partition);
+        hint.leader_id >= 0 && known.is_some_and(|known| hint.leader_epoch > known.leader_epoch)
+    }
+
+    /// Takes in a newer leader of one partition.
+    pub(crate) fn take_hint(&mut self, hint: &LeaderHint) {
+        if let Some(HostPort { host, port }) = hint.endpoint.clone() {
+            let broker = Broker {
+                node_id: hint.leader_id,
+                host,
+                port,
+                rack: None,
+            };
+            self.brokers.insert(broker.node_id, broker);
         }
-        let mut next = self.clone();
-        if let Some(broker) = endpoint {
-            next.brokers.insert(broker.node_id, broker);
+        let Some(topic) = self.topics.get_mut(&hint.partition.topic) else {
+            return;
+        };
+        let mut partitions = Arc::make_mut(topic).partitions.iter_mut();
+        if let Some(found) = partitions.find(|found| found.partition == hint.partition.partition) {
+            found.leader_id = hint.leader_id;
+            found.leader_epoch = hint.leader_epoch;
+            found.error = None;
         }
-        let topic = next.topics.get_mut(&partition.topic)?;
-        let found = topic
-            .partitions
-            .iter_mut()
-            .find(|found| found.partition == partition.partition)?;
-        found.leader_id = leader_id;
-        found.leader_epoch = leader_epoch;
-        found.error = None;
-        Some(next)
     }
 }
 
@@ -362,23 +378,19 @@ mod tests {
         let now = Instant::now();
         let known = response(vec![topic("orders", 7, &[(1, 5)])]);
         let metadata = Metadata::default().updated(&known, &Topics::All, now).metadata;
-        let orders_0 = TopicPartition::new("orders", 0);
-        let endpoint = Broker {
-            node_id: 9,
-            host: "kafka-9".into(),
-            port: 9092,
-            rack: None,
+        let hint = |topic: &str, leader_epoch| LeaderHint {
+            partition: TopicPartition::new(topic, 0),
+            leader_id: 9,
+            leader_epoch,
+            endpoint: Some(HostPort::new("kafka-9", 9092)),
         };
-        assert!(metadata.with_leader(&orders_0, 9, 5, Some(endpoint.clone())).is_none());
-        assert!(
-            metadata
-                .with_leader(&TopicPartition::new("none", 0), 9, 6, None)
-                .is_none()
-        );
-        let next = metadata
-            .with_leader(&orders_0, 9, 6, Some(endpoint))
-            .expect("a higher epoch is news");
+        assert!(!metadata.is_news(&hint("orders", 5)));
+        assert!(!metadata.is_news(&hint("none", 6)));
+        assert!(metadata.is_news(&hint("orders", 6)));
+        let mut next = metadata.clone();
+        next.take_hint(&hint("orders", 6));
         assert_eq!(orders(&next), Some((9, 6)));
+        assert_eq!(orders(&metadata), Some((1, 5)), "others still see what they saw");
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Admin {
         let metadata = self.retry("describing topics", refresh).await?;
         let describe = |name: &Arc<str>| {
             let refused = |code| Error::refused(format!("describing topic {name}"), code, None);
-            match metadata.topics.get(name) {
+            match metadata.topics.get(name).map(|topic| &**topic) {
                 Some(TopicMetadata { error: Some(code), .. }) => Err(refused(*code)),
                 Some(topic) => Ok(topic.clone()),
                 None => Err(refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kafka_protocol::messages::ApiKey;
 use kafka_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
+use kafka_wire::TopicPartition;
 
 use super::*;
 use crate::test_cluster::{TestCluster, encode};
@@ -193,7 +194,12 @@ async fn a_leader_hint_brings_a_new_broker() {
     let client = client(&cluster, &[9001]);
     client.refresh_metadata(Topics::All).await.expect("it is up");
     let orders_0 = TopicPartition::new("orders", 0);
-    client.leader_hint(&orders_0, 5, 3, Some(HostPort::new("kafka", 9005)));
+    client.leader_hints(&[LeaderHint {
+        partition: orders_0.clone(),
+        leader_id: 5,
+        leader_epoch: 3,
+        endpoint: Some(HostPort::new("kafka", 9005)),
+    }]);
     assert_eq!(client.metadata().leader(&orders_0), Some((5, 3)));
     client
         .connection(5, Role::Produce(0))

@@ -1,19 +1,18 @@
 //! Answers to fetches: what they bring, and what they say is wrong.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kafka_protocol::messages::FetchResponse;
-use kafka_protocol::messages::fetch_response::PartitionData;
+use kafka_protocol::messages::fetch_response::{NodeEndpoint, PartitionData};
 use kafka_wire::{ErrorCode, TopicPartition};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::trouble::not_there;
 use super::{Consumer, LAST_VERSION_BY_NAME};
 use crate::Error;
 use crate::config::{HostPort, IsolationLevel};
+use crate::metadata::LeaderHint;
 
 /// After an answer smaller than this the next fetch waits a moment, so that a trickle of records does not become a
 /// request for each.
@@ -25,7 +24,6 @@ impl Consumer {
     pub(super) fn on_fetched(
         &mut self,
         node_id: i32,
-        asked: Vec<(usize, i64)>,
         response: Result<FetchResponse, Error>,
         frame_bytes: usize,
         version: i16,
@@ -64,42 +62,34 @@ impl Consumer {
             }
             return;
         }
-        node.session.answered(response.session_id);
         node.attempts = 0;
-        let is_small = frame_bytes < SMALL_ANSWER_BYTES;
-
         let by_topic_id = version > LAST_VERSION_BY_NAME;
-        let by_id: HashMap<(Uuid, i32), usize> = match by_topic_id {
-            true => asked.iter().map(|(at, _)| (self.partitions[*at].id(), *at)).collect(),
-            false => HashMap::new(),
-        };
-        let asked: HashMap<usize, i64> = asked.into_iter().collect();
+        let mut hints = Vec::new();
+        let mut brought = Vec::new();
         for topic in response.responses {
             let name: Arc<str> = Arc::from(topic.topic.as_str());
             for data in topic.partitions {
-                let at = if by_topic_id {
-                    by_id.get(&(topic.topic_id, data.partition_index)).copied()
-                } else {
-                    self.index
-                        .get(&TopicPartition {
-                            topic: name.clone(),
-                            partition: data.partition_index,
-                        })
-                        .copied()
+                let at = match by_topic_id {
+                    true => self.partitions.by_id(topic.topic_id, data.partition_index),
+                    false => self.partitions.by_name(&TopicPartition {
+                        topic: name.clone(),
+                        partition: data.partition_index,
+                    }),
                 };
-                let Some(at) = at else { continue };
-                let Some(asked_offset) = asked.get(&at) else { continue };
-                if let Some(endpoint) = new_leader_endpoint(&data, &response.node_endpoints) {
-                    let leader = &data.current_leader;
-                    let name = &self.partitions[at].name;
-                    self.client
-                        .leader_hint(name, leader.leader_id.0, leader.leader_epoch, endpoint);
-                }
-                self.on_partition_data(at, *asked_offset, data, now);
+                let asked = at.and_then(|at| Some((at, self.node(node_id).session.asked(at)?)));
+                let Some((at, asked_offset)) = asked else { continue };
+                hints.extend(leader_hint(&self.partitions[at].name, &data, &response.node_endpoints));
+                brought.push((at, asked_offset, data));
             }
         }
+        self.client.leader_hints(&hints);
+        for (at, asked_offset, data) in brought {
+            self.on_partition_data(at, asked_offset, data, now);
+        }
+        let node = self.node(node_id);
+        node.session.answered(response.session_id);
         // So it does after one that brings nothing: whatever makes a broker answer at once, it is not asked in a circle.
-        if is_small && let Some(node) = self.nodes.get_mut(&node_id) {
+        if frame_bytes < SMALL_ANSWER_BYTES {
             node.not_before = Some(now + PAUSE_AFTER_SMALL_ANSWER);
         }
     }
@@ -112,7 +102,7 @@ impl Consumer {
         }
         let code = ErrorCode(data.error_code);
         if code != ErrorCode::NONE {
-            self.on_partition_error(at, asked_offset, code, now);
+            self.on_partition_error(at, code, now);
             return;
         }
         if data.diverging_epoch.end_offset >= 0 {
@@ -123,12 +113,13 @@ impl Consumer {
                 end_offset = data.diverging_epoch.end_offset,
                 "the leader's log parted from what was read",
             );
-            self.partitions[at].doubt(asked_offset);
+            self.partitions.change(at).doubt();
             return;
         }
-        self.partitions[at].checked_epoch = self.partitions[at].leader_epoch;
+        let partition = self.partitions.change(at);
+        partition.checked_epoch = partition.leader_epoch;
         let read_committed = self.config.isolation_level == IsolationLevel::ReadCommitted;
-        let taken_in = self.partitions[at].take_in(data, read_committed);
+        let taken_in = self.partitions.change(at).take_in(data, read_committed);
         if taken_in.is_ok() {
             self.recovered(at);
         }
@@ -139,10 +130,10 @@ impl Consumer {
         }
     }
 
-    pub(super) fn on_partition_error(&mut self, at: usize, asked_offset: i64, code: ErrorCode, now: Instant) {
+    pub(super) fn on_partition_error(&mut self, at: usize, code: ErrorCode, now: Instant) {
         match code {
             ErrorCode::OFFSET_OUT_OF_RANGE => {
-                self.partitions[at].doubt(asked_offset);
+                self.partitions.change(at).doubt();
             }
             // The partition has moved: ask where to, and try again without a word.
             ErrorCode::NOT_LEADER_OR_FOLLOWER
@@ -172,18 +163,19 @@ impl Consumer {
 }
 
 /// KIP-951: a broker that no longer leads says who does. `None` if it says nothing.
-fn new_leader_endpoint(
-    data: &PartitionData,
-    endpoints: &[kafka_protocol::messages::fetch_response::NodeEndpoint],
-) -> Option<Option<HostPort>> {
-    if data.error_code == 0 || data.current_leader.leader_id.0 < 0 {
+fn leader_hint(name: &TopicPartition, data: &PartitionData, endpoints: &[NodeEndpoint]) -> Option<LeaderHint> {
+    let leader = &data.current_leader;
+    if data.error_code == 0 || leader.leader_id.0 < 0 {
         return None;
     }
-    let endpoint = endpoints
-        .iter()
-        .find(|node| node.node_id == data.current_leader.leader_id);
-    Some(endpoint.map(|node| HostPort {
-        host: node.host.as_str().into(),
-        port: node.port as u16,
-    }))
+    let endpoint = endpoints.iter().find(|node| node.node_id == leader.leader_id);
+    Some(LeaderHint {
+        partition: name.clone(),
+        leader_id: leader.leader_id.0,
+        leader_epoch: leader.leader_epoch,
+        endpoint: endpoint.map(|node| HostPort {
+            host: node.host.as_str().into(),
+            port: node.port as u16,
+        }),
+    })
 }

@@ -1,6 +1,6 @@
 //! The client's side of an incremental fetch session (KIP-227): what the broker remembers, and what to tell it next.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use uuid::Uuid;
 
@@ -29,7 +29,13 @@ pub(super) struct Difference {
 pub(super) struct FetchSession {
     id: i32,
     epoch: i32,
+    wanted: BTreeMap<usize, Wanted>,
+    /// What the last request left the broker with.
     remembered: HashMap<usize, Wanted>,
+    /// Where the two may differ.
+    changed: BTreeSet<usize>,
+    /// How many of the wanted have no topic id.
+    without_id: usize,
     /// Whether the session names topics by id; a change needs a new session.
     by_topic_id: bool,
 }
@@ -46,41 +52,74 @@ impl FetchSession {
         self.epoch
     }
 
+    /// Says what is wanted of a partition.
+    pub(super) fn want(&mut self, partition: usize, wanted: Wanted) {
+        let known = self.wanted.insert(partition, wanted);
+        if known == Some(wanted) {
+            return;
+        }
+        self.without_id += usize::from(wanted.topic_id.is_nil());
+        self.without_id -= usize::from(known.is_some_and(|known| known.topic_id.is_nil()));
+        self.changed.insert(partition);
+    }
+
+    /// Says that nothing is wanted of a partition.
+    pub(super) fn unwant(&mut self, partition: usize) {
+        if let Some(known) = self.wanted.remove(&partition) {
+            self.without_id -= usize::from(known.topic_id.is_nil());
+            self.changed.insert(partition);
+        }
+    }
+
+    pub(super) fn wants_nothing(&self) -> bool {
+        self.wanted.is_empty()
+    }
+
+    /// Whether topics can be named by id.
+    pub(super) fn all_have_ids(&self) -> bool {
+        self.without_id == 0
+    }
+
+    /// What may differ from what the broker knows.
+    pub(super) fn changed(&self) -> impl Iterator<Item = usize> {
+        self.changed.iter().copied()
+    }
+
+    /// The offset of a partition that the last request asked for, or left as it was.
+    pub(super) fn asked(&self, partition: usize) -> Option<i64> {
+        self.remembered.get(&partition).map(|known| known.fetch_offset)
+    }
+
     /// What the next request has to say. Everything, if it opens a session.
-    pub(super) fn next(&mut self, wanted: &[(usize, Wanted)], by_topic_id: bool) -> Difference {
+    pub(super) fn next(&mut self, by_topic_id: bool) -> Difference {
         if by_topic_id != self.by_topic_id {
             self.reset();
             self.by_topic_id = by_topic_id;
         }
-        let is_full = self.epoch == INITIAL_EPOCH;
-        if is_full {
+        let mut changed = std::mem::take(&mut self.changed);
+        if self.is_full() {
             self.remembered.clear();
+            changed = self.wanted.keys().copied().collect();
         }
         let mut difference = Difference::default();
-        for (partition, want) in wanted {
-            let known = self.remembered.insert(*partition, *want);
-            if known != Some(*want) {
-                difference.changed.push((*partition, *want));
+        for partition in changed {
+            let Some(want) = self.wanted.get(&partition).copied() else {
+                if let Some(known) = self.remembered.remove(&partition) {
+                    difference.forgotten.push((partition, known.topic_id));
+                }
+                continue;
+            };
+            let known = self.remembered.insert(partition, want);
+            if known != Some(want) {
+                difference.changed.push((partition, want));
             }
             // The topic was created anew: the broker would go on looking for the old one.
             if let Some(known) = known
                 && by_topic_id
                 && known.topic_id != want.topic_id
             {
-                difference.forgotten.push((*partition, known.topic_id));
+                difference.forgotten.push((partition, known.topic_id));
             }
-        }
-        if self.remembered.len() > wanted.len() {
-            let still_wanted: std::collections::HashSet<usize> =
-                wanted.iter().map(|(partition, _)| *partition).collect();
-            self.remembered.retain(|partition, known| {
-                let keep = still_wanted.contains(partition);
-                if !keep {
-                    difference.forgotten.push((*partition, known.topic_id));
-                }
-                keep
-            });
-            difference.forgotten.sort_unstable();
         }
         difference
     }
@@ -123,14 +162,25 @@ mod tests {
         }
     }
 
+    /// Wants exactly these, and asks.
+    fn next(session: &mut FetchSession, wanted: &[(usize, Wanted)], by_topic_id: bool) -> Difference {
+        for partition in 0..10 {
+            match wanted.iter().find(|(wanted, _)| *wanted == partition) {
+                Some((_, want)) => session.want(partition, *want),
+                None => session.unwant(partition),
+            }
+        }
+        session.next(by_topic_id)
+    }
+
     #[test]
     fn the_first_request_says_everything_and_later_ones_what_changed() {
         let mut session = FetchSession::default();
-        let first = session.next(&[(0, at(5)), (1, at(6))], true);
+        let first = next(&mut session, &[(0, at(5)), (1, at(6))], true);
         assert_eq!(first.changed.len(), 2);
         session.answered(77);
         assert_eq!((session.id(), session.epoch()), (77, 1));
-        let second = session.next(&[(0, at(5)), (1, at(9)), (2, at(0))], true);
+        let second = next(&mut session, &[(0, at(5)), (1, at(9)), (2, at(0))], true);
         assert_eq!(
             second,
             Difference {
@@ -139,7 +189,7 @@ mod tests {
             }
         );
         session.answered(77);
-        let third = session.next(&[(1, at(9))], true);
+        let third = next(&mut session, &[(1, at(9))], true);
         assert_eq!(
             third,
             Difference {
@@ -147,18 +197,64 @@ mod tests {
                 forgotten: vec![(0, Uuid::nil()), (2, Uuid::nil())]
             }
         );
+        assert_eq!((session.asked(0), session.asked(1)), (None, Some(9)));
+    }
+
+    #[test]
+    fn what_comes_and_goes_between_two_requests_is_no_news() {
+        let mut session = FetchSession::default();
+        next(&mut session, &[(0, at(5)), (1, at(6))], true);
+        session.answered(7);
+        session.unwant(0);
+        session.want(0, at(5));
+        session.want(3, at(1));
+        session.unwant(3);
+        session.unwant(8);
+        assert_eq!(session.next(true), Difference::default());
+        session.want(1, at(9));
+        assert_eq!(session.asked(1), Some(6), "until the next request");
+    }
+
+    #[test]
+    fn after_a_failure_everything_is_said_again() {
+        let mut session = FetchSession::default();
+        next(&mut session, &[(0, at(5)), (1, at(6))], true);
+        session.answered(7);
+        session.unwant(1);
+        session.next(true);
+        session.reset();
+        let next = session.next(true);
+        assert_eq!((next.changed.len(), next.forgotten.len()), (1, 0));
+    }
+
+    #[test]
+    fn topics_go_by_name_until_all_have_ids() {
+        let mut session = FetchSession::default();
+        let named = Wanted {
+            topic_id: Uuid::from_u128(1),
+            ..at(5)
+        };
+        session.want(0, at(5));
+        session.want(1, at(5));
+        session.want(1, named);
+        assert!(!session.all_have_ids());
+        session.want(0, named);
+        assert!(session.all_have_ids());
+        session.want(0, at(5));
+        session.unwant(0);
+        assert!(session.all_have_ids() && !session.wants_nothing());
     }
 
     #[test]
     fn a_topic_that_was_created_anew_is_forgotten_under_its_old_id() {
         let mut session = FetchSession::default();
-        session.next(&[(0, at(5))], true);
+        next(&mut session, &[(0, at(5))], true);
         session.answered(7);
         let anew = Wanted {
             topic_id: Uuid::from_u128(2),
             ..at(5)
         };
-        let next = session.next(&[(0, anew)], true);
+        let next = next(&mut session, &[(0, anew)], true);
         assert_eq!(next.changed, [(0, anew)]);
         assert_eq!(next.forgotten, [(0, Uuid::nil())]);
     }
@@ -167,7 +263,7 @@ mod tests {
     fn a_broker_without_sessions_is_told_everything_each_time() {
         let mut session = FetchSession::default();
         for _ in 0..2 {
-            assert_eq!(session.next(&[(0, at(5))], false).changed.len(), 1);
+            assert_eq!(next(&mut session, &[(0, at(5))], false).changed.len(), 1);
             session.answered(0);
             assert_eq!(session.epoch(), 0);
         }
@@ -176,9 +272,9 @@ mod tests {
     #[test]
     fn naming_topics_another_way_opens_a_new_session() {
         let mut session = FetchSession::default();
-        session.next(&[(0, at(5))], true);
+        next(&mut session, &[(0, at(5))], true);
         session.answered(7);
-        let next = session.next(&[(0, at(5))], false);
+        let next = next(&mut session, &[(0, at(5))], false);
         assert_eq!((next.changed.len(), session.id(), session.epoch()), (1, 0, 0));
     }
 }

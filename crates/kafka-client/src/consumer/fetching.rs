@@ -1,52 +1,33 @@
 //! Fetch requests: to every broker that leads something wanted, one at a time.
 
-use std::collections::HashMap;
-
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
 use kafka_protocol::messages::{FetchRequest, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
 
-use super::fetch_session::Wanted;
-use super::partition::{Partition, Position};
-use super::{Consumer, Event, FIRST_VERSION_WITH_LAST_EPOCH, LAST_VERSION_BY_NAME};
+use super::partition::{Partition, Place};
+use super::{Consumer, Event, FIRST_VERSION_WITH_LAST_EPOCH, LAST_VERSION_BY_NAME, Node};
 use crate::config::IsolationLevel;
 use crate::{Connection, Error, RequestFrame, Role};
 
 impl Consumer {
     /// Sends a fetch to every broker that has none on its way and leads something that is wanted.
     pub(super) fn fetch(&mut self, now: Instant) {
-        let mut wanted: HashMap<i32, Vec<(usize, Wanted)>> = HashMap::new();
-        for (at, partition) in self.partitions.iter().enumerate() {
-            let (Some(leader), Position::At(fetch_offset)) = (partition.leader, partition.position) else {
-                continue;
-            };
-            if partition.is_paused || !partition.may_be_asked(now) {
-                continue;
-            }
-            let want = Wanted {
-                fetch_offset,
-                leader_epoch: partition.leader_epoch,
-                last_fetched_epoch: partition.last_fetched.map_or(-1, |last| last.epoch),
-                max_bytes: self.partition_bytes(partition),
-                topic_id: partition.topic_id.unwrap_or_default(),
-            };
-            wanted.entry(leader).or_default().push((at, want));
-        }
-        for (node_id, wanted) in wanted {
-            self.fetch_from(node_id, wanted, now);
+        let is_ready = |node: &Node| {
+            !node.session.wants_nothing()
+                && !node.fetching
+                && !node.connecting
+                && node.not_before.is_none_or(|at| at <= now)
+        };
+        let ready = self.nodes.iter().filter(|(_, node)| is_ready(node));
+        let ready: Vec<i32> = ready.map(|(node_id, _)| *node_id).collect();
+        for node_id in ready {
+            self.fetch_from(node_id, now);
         }
     }
 
-    pub(super) fn partition_bytes(&self, partition: &Partition) -> i32 {
-        partition.max_bytes.unwrap_or(self.config.max_partition_fetch_bytes)
-    }
-
-    pub(super) fn fetch_from(&mut self, node_id: i32, mut wanted: Vec<(usize, Wanted)>, now: Instant) {
-        let node = self.nodes.entry(node_id).or_default();
-        if node.fetching || node.connecting || node.not_before.is_some_and(|at| at > now) {
-            return;
-        }
+    fn fetch_from(&mut self, node_id: i32, now: Instant) {
+        let node = self.node(node_id);
         let Some(connection) = node.connection.clone().filter(|connection| !connection.is_closed()) else {
             node.connection = None;
             node.connecting = true;
@@ -60,10 +41,7 @@ impl Consumer {
             }));
             return;
         };
-        let all_have_ids = wanted
-            .iter()
-            .all(|(at, _)| self.partitions[*at].topic_id.is_some_and(|id| !id.is_nil()));
-        let version = match all_have_ids {
+        let version = match node.session.all_have_ids() {
             true => connection.version::<FetchRequest>(),
             false => connection.version_up_to::<FetchRequest>(LAST_VERSION_BY_NAME),
         };
@@ -74,17 +52,10 @@ impl Consumer {
                 return;
             }
         };
-        if version < FIRST_VERSION_WITH_LAST_EPOCH {
-            // The broker will not say by itself that a new leader has less than the old one had.
-            wanted.retain(|(at, want)| {
-                let is_doubtful = self.partitions[*at].is_doubtful();
-                if is_doubtful {
-                    self.partitions[*at].doubt(want.fetch_offset);
-                }
-                !is_doubtful
-            });
+        if version < FIRST_VERSION_WITH_LAST_EPOCH && self.doubt_changed(node_id) {
+            return; // the next turn asks what has become of them, and fetches the others
         }
-        let request = self.fetch_request(node_id, &wanted, version);
+        let request = self.fetch_request(node_id, version);
         let timeout = self.client.config().request_timeout + self.config.fetch_max_wait;
         let frame = match RequestFrame::encode(version, &request, timeout) {
             Ok(frame) => frame,
@@ -93,28 +64,34 @@ impl Consumer {
                 return;
             }
         };
-        let asked = wanted.iter().map(|(at, want)| (*at, want.fetch_offset)).collect();
         let reply = connection.submit(frame);
-        if let Some(node) = self.nodes.get_mut(&node_id) {
-            node.fetching = true;
-        }
+        self.node(node_id).fetching = true;
         self.work.push(Box::pin(async move {
             Event::Fetched {
                 node_id,
                 connection,
-                asked,
                 result: reply.await,
                 version,
             }
         }));
     }
 
-    pub(super) fn fetch_request(&mut self, node_id: i32, wanted: &[(usize, Wanted)], version: i16) -> FetchRequest {
+    /// A broker of old will not say by itself that a new leader has less than the one before: positions of which that may
+    /// be are not fetched from. Whether there are any.
+    fn doubt_changed(&mut self, node_id: i32) -> bool {
+        let mut doubtful: Vec<usize> = self.node(node_id).session.changed().collect();
+        doubtful.retain(|at| matches!(self.partitions[*at].place, Place::Fetched(id) if id == node_id));
+        doubtful.retain(|at| self.partitions[*at].is_doubtful());
+        for at in &doubtful {
+            self.partitions.change(*at).doubt();
+        }
+        !doubtful.is_empty()
+    }
+
+    fn fetch_request(&mut self, node_id: i32, version: i16) -> FetchRequest {
         let by_topic_id = version > LAST_VERSION_BY_NAME;
-        let Some(node) = self.nodes.get_mut(&node_id) else {
-            return FetchRequest::default();
-        };
-        let difference = node.session.next(wanted, by_topic_id);
+        let node = self.nodes.entry(node_id).or_default();
+        let difference = node.session.next(by_topic_id);
         let mut request = FetchRequest::default()
             .with_max_wait_ms(self.config.fetch_max_wait.as_millis() as i32)
             .with_min_bytes(self.config.fetch_min_bytes)

@@ -53,7 +53,7 @@ impl Consumer {
     pub(super) fn take_in_metadata(&mut self, at: usize, now: Instant) {
         let metadata = self.client.metadata();
         {
-            let partition = &mut self.partitions[at];
+            let partition = &self.partitions[at];
             let Some(topic) = metadata.topics.get(&partition.name.topic) else {
                 self.unavailable(
                     at,
@@ -80,11 +80,8 @@ impl Consumer {
                     self.polled.events.push(ConsumerEvent::TopicRecreated { topic });
                 }
             }
-            let partition = &mut self.partitions[at];
-            if partition.topic_id != Some(topic.id) {
-                partition.last_fetched = None; // epochs begin anew with a topic
-            }
-            partition.topic_id = Some(topic.id);
+            self.partitions.set_topic_id(at, topic.id);
+            let partition = self.partitions.change(at);
             let leader = topic.partition(partition.name.partition);
             match leader {
                 Some(leader) if leader.leader_id >= 0 => {

@@ -13,12 +13,14 @@ mod fetch_session;
 mod fetching;
 mod leaders;
 mod partition;
+mod partitions;
+mod placing;
 mod positions;
 mod start_offset;
 mod trouble;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -31,6 +33,7 @@ use tokio::time::Instant;
 use self::{
     fetch_session::FetchSession,
     partition::{Partition, Position},
+    partitions::Partitions,
     start_offset::Found,
 };
 use crate::config::ConsumerConfig;
@@ -131,14 +134,11 @@ pub struct Consumer {
     client: Client,
     config: ConsumerConfig,
     backoff: ExponentialBackoff,
-    partitions: Vec<Partition>,
-    index: HashMap<TopicPartition, usize>,
+    partitions: Partitions,
     nodes: HashMap<i32, Node>,
     metadata: RefreshPace,
     /// When metadata is refreshed although nothing went wrong.
     next_regular_refresh: Option<Instant>,
-    /// Brokers that are being asked for offsets.
-    looking_up: HashSet<i32>,
     work: FuturesUnordered<BoxFuture<'static, Event>>,
     polled: Polled,
 }
@@ -150,6 +150,9 @@ struct Node {
     connecting: bool,
     fetching: bool,
     session: FetchSession,
+    /// Partitions whose position is not known, or in doubt.
+    unknown: BTreeSet<usize>,
+    looking_up: bool,
     not_before: Option<Instant>,
     attempts: u32,
 }
@@ -163,7 +166,6 @@ enum Event {
     Fetched {
         node_id: i32,
         connection: Connection,
-        asked: Vec<(usize, i64)>,
         result: Result<Bytes, Error>,
         version: i16,
     },
@@ -180,12 +182,10 @@ impl Consumer {
             backoff: ExponentialBackoff::new(client.config().retry_backoff, client.config().retry_backoff_max),
             client,
             config,
-            partitions: Vec::new(),
-            index: HashMap::new(),
+            partitions: Partitions::default(),
             nodes: HashMap::new(),
             metadata: RefreshPace::default(),
             next_regular_refresh: None,
-            looking_up: HashSet::new(),
             work: FuturesUnordered::new(),
             polled: Polled::default(),
         }
@@ -198,35 +198,29 @@ impl Consumer {
                 StartPosition::Offset(offset) => Position::At(offset),
                 StartPosition::Reset => Position::Reset { wanted: None },
             };
-            match self.index.get(&partition) {
-                Some(at) => self.partitions[*at].seek(position),
-                None => {
-                    self.index.insert(partition.clone(), self.partitions.len());
-                    self.partitions.push(Partition::new(partition, position));
-                }
-            }
+            self.partitions.assign(partition, position);
         }
         self.metadata.want();
     }
 
     /// Stops fetching a partition; what an answer on its way brings of it is dropped.
     pub fn pause(&mut self, partition: &TopicPartition) {
-        if let Some(at) = self.index.get(partition) {
-            self.partitions[*at].is_paused = true;
+        if let Some(at) = self.partitions.by_name(partition) {
+            self.partitions.change(at).is_paused = true;
         }
     }
 
     /// Fetches a partition again, from its position.
     pub fn resume(&mut self, partition: &TopicPartition) {
-        if let Some(at) = self.index.get(partition) {
-            self.partitions[*at].is_paused = false;
+        if let Some(at) = self.partitions.by_name(partition) {
+            self.partitions.change(at).is_paused = false;
         }
     }
 
     /// Goes on at another offset; what an answer on its way brings of it is dropped.
     pub fn seek(&mut self, partition: &TopicPartition, offset: i64) {
-        if let Some(at) = self.index.get(partition) {
-            self.partitions[*at].seek(Position::At(offset));
+        if let Some(at) = self.partitions.by_name(partition) {
+            self.partitions.change(at).seek(Position::At(offset));
         }
     }
 
@@ -247,7 +241,7 @@ impl Consumer {
     }
 
     fn partition(&self, partition: &TopicPartition) -> Option<&Partition> {
-        self.index.get(partition).map(|at| &self.partitions[*at])
+        self.partitions.by_name(partition).map(|at| &self.partitions[at])
     }
 
     /// Waits until there is something: batches or events. Trouble that may pass is dealt with inside, and reported.
@@ -257,10 +251,14 @@ impl Consumer {
         loop {
             let now = Instant::now();
             self.refresh_metadata(now);
-            self.look_up_offsets(now);
+            self.place_changed(now);
+            self.look_up_offsets();
             self.fetch(now);
             if !self.polled.fetched.is_empty() || !self.polled.events.is_empty() {
                 return std::mem::take(&mut self.polled);
+            }
+            if self.partitions.have_changed() {
+                continue; // a fetch found out that something is to be asked first
             }
             let deadline = self.next_deadline(now);
             tokio::select! {
@@ -277,16 +275,15 @@ impl Consumer {
             Event::Fetched {
                 node_id,
                 connection,
-                asked,
                 result,
                 version,
             } => {
                 let frame_bytes = result.as_ref().map_or(0, Bytes::len);
                 let response = result.and_then(|body| connection.decode(ApiKey::Fetch, version, body));
-                self.on_fetched(node_id, asked, response, frame_bytes, version);
+                self.on_fetched(node_id, response, frame_bytes, version);
             }
             Event::OffsetsFound { leader, found } => {
-                self.looking_up.remove(&leader);
+                self.node(leader).looking_up = false;
                 self.on_offsets_found(found);
             }
         }

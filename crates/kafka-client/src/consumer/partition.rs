@@ -22,6 +22,17 @@ pub(super) enum Position {
     Reset { wanted: Option<i64> },
 }
 
+/// Who is being asked about a partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Place {
+    #[default]
+    Nowhere,
+    /// This broker, for records.
+    Fetched(i32),
+    /// This broker, for offsets.
+    LookedUp(i32),
+}
+
 /// The leader in whose time records were written: if its successors do not know it, those records are gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FetchedEpoch {
@@ -49,6 +60,9 @@ pub(super) struct Partition {
     pub(super) high_watermark: Option<i64>,
     /// Bytes to ask for, if not the configured number.
     pub(super) max_bytes: Option<i32>,
+    pub(super) place: Place,
+    /// Whether it is in the list of those that were changed.
+    pub(super) is_changed: bool,
 }
 
 impl Partition {
@@ -67,6 +81,8 @@ impl Partition {
             unavailable: None,
             high_watermark: None,
             max_bytes: None,
+            place: Place::default(),
+            is_changed: false,
         }
     }
 
@@ -77,8 +93,10 @@ impl Partition {
     }
 
     /// What is behind the position is to be compared with the leader's log, before more is read.
-    pub(super) fn doubt(&mut self, position: i64) {
-        self.position = Position::Reset { wanted: Some(position) };
+    pub(super) fn doubt(&mut self) {
+        if let Position::At(offset) = self.position {
+            self.position = Position::Reset { wanted: Some(offset) };
+        }
     }
 
     /// Whether the log may have been cut since it was last read, which an old broker does not say by itself.
@@ -91,11 +109,6 @@ impl Partition {
             Position::At(offset) => Some(offset),
             Position::Reset { .. } => None,
         }
-    }
-
-    /// How answers by topic id name it.
-    pub(super) fn id(&self) -> (Uuid, i32) {
-        (self.topic_id.unwrap_or_default(), self.name.partition)
     }
 
     pub(super) fn may_be_asked(&self, now: Instant) -> bool {

@@ -1,7 +1,5 @@
 //! Where to begin: partitions whose position is not known, or no longer valid.
 
-use std::collections::HashMap;
-
 use tokio::time::Instant;
 
 use super::partition::{FetchedEpoch, Position};
@@ -11,24 +9,22 @@ use crate::Error;
 
 impl Consumer {
     /// Asks for the offsets of partitions whose position is not known.
-    pub(super) fn look_up_offsets(&mut self, now: Instant) {
-        let mut unknown: HashMap<i32, Vec<Unknown>> = HashMap::new();
-        for (at, partition) in self.partitions.iter().enumerate() {
-            if matches!(partition.position, Position::Reset { .. })
-                && partition.may_be_asked(now)
-                && let Some(leader) = partition.leader
-                && !self.looking_up.contains(&leader)
-            {
-                unknown.entry(leader).or_default().push(Unknown {
-                    at,
-                    name: partition.name.clone(),
-                    last_fetched: partition.last_fetched,
-                });
-            }
+    pub(super) fn look_up_offsets(&mut self) {
+        let waiting = self.nodes.iter_mut();
+        let waiting = waiting.filter(|(_, node)| !node.looking_up && !node.unknown.is_empty());
+        let mut asked = Vec::new();
+        for (leader, node) in waiting {
+            node.looking_up = true;
+            asked.push((*leader, std::mem::take(&mut node.unknown)));
         }
         // Each leader for itself: one that does not answer keeps only its own partitions waiting.
-        for (leader, partitions) in unknown {
-            self.looking_up.insert(leader);
+        for (leader, partitions) in asked {
+            let unknown = |at: usize| Unknown {
+                at,
+                name: self.partitions[at].name.clone(),
+                last_fetched: self.partitions[at].last_fetched,
+            };
+            let partitions = partitions.into_iter().map(unknown).collect();
             let client = self.client.clone();
             let reset = self.config.auto_offset_reset;
             let isolation = self.config.isolation_level;
@@ -72,7 +68,7 @@ impl Consumer {
         found: Found,
         now: Instant,
     ) -> Result<Option<ConsumerEvent>, Error> {
-        let partition = &mut self.partitions[at];
+        let partition = self.partitions.change(at);
         let name = partition.name.clone();
         let by_policy = found.by_policy.ok_or(Error::NoOffset {
             partition: name.clone(),

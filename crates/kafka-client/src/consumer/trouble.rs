@@ -10,9 +10,9 @@ use crate::Error;
 
 impl Consumer {
     pub(super) fn delay(&mut self, at: usize, now: Instant) {
-        self.partitions[at].attempts += 1;
-        let delay = self.backoff(self.partitions[at].attempts);
-        self.partitions[at].not_before = Some(now + delay);
+        let attempts = self.partitions[at].attempts + 1;
+        self.partitions.change(at).attempts = attempts;
+        self.partitions.delay_until(at, now + self.backoff(attempts));
     }
 
     pub(super) fn unavailable(&mut self, at: usize, error: Error, now: Instant) {
@@ -22,8 +22,8 @@ impl Consumer {
     }
 
     pub(super) fn report_unavailable(&mut self, at: usize, error: Error) {
-        let partition = &mut self.partitions[at];
         let reason = error.to_string();
+        let partition = self.partitions.change(at);
         if partition.unavailable.as_ref() != Some(&reason) {
             partition.unavailable = Some(reason);
             let partition = partition.name.clone();
@@ -32,7 +32,7 @@ impl Consumer {
     }
 
     pub(super) fn recovered(&mut self, at: usize) {
-        let partition = &mut self.partitions[at];
+        let partition = self.partitions.change(at);
         partition.attempts = 0;
         partition.not_before = None;
         if partition.unavailable.take().is_some() {
@@ -46,12 +46,12 @@ impl Consumer {
     }
 
     pub(super) fn next_deadline(&self, now: Instant) -> Instant {
-        let partitions = self.partitions.iter().filter_map(|partition| partition.not_before);
+        let partitions = self.partitions.next_due();
         let nodes = self.nodes.values().filter_map(|node| node.not_before);
         let metadata = self.metadata.deadline();
         let regular = self.next_regular_refresh;
-        let soonest = partitions
-            .chain(nodes)
+        let soonest = nodes
+            .chain(partitions)
             .chain(metadata)
             .chain(regular)
             .filter(|at| *at > now)

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::partition_queue::{Part, Pending};
 use super::{Outcome, Producer, Refused, Sent};
 use crate::config::HostPort;
+use crate::metadata::LeaderHint;
 use crate::rights::missing_right;
 use crate::{Connection, Error};
 
@@ -163,9 +164,12 @@ impl Producer {
             host: node.host.as_str().into(),
             port: node.port as u16,
         });
-        let target = &self.partitions[partition].target;
-        self.client
-            .leader_hint(target, leader.leader_id.0, leader.leader_epoch, endpoint);
+        self.client.leader_hints(&[LeaderHint {
+            partition: self.partitions[partition].target.clone(),
+            leader_id: leader.leader_id.0,
+            leader_epoch: leader.leader_epoch,
+            endpoint,
+        }]);
     }
 
     fn written(&mut self, target: &TopicPartition, pending: Pending, base: Option<i64>) {
