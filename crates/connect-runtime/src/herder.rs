@@ -147,6 +147,8 @@ pub struct Herder {
 
     /// Parent of every connector and task.
     cancel_children: CancellationToken,
+    /// While true, tasks write nothing: others may run them by now.
+    hold: watch::Sender<bool>,
     next_run: u64,
     connectors: Children<Arc<str>, RawConfig, Arc<ConnectorRequests>>,
     tasks: Children<ConnectorTaskId, TaskVersion, Arc<TaskMetrics>>,
@@ -253,6 +255,7 @@ impl Herder {
             events,
             events_seen,
             cancel_children: CancellationToken::new(),
+            hold: watch::Sender::new(false),
             next_run: 0,
             connectors: BTreeMap::new(),
             tasks: BTreeMap::new(),

@@ -22,6 +22,11 @@ pub enum GroupEvent {
     /// The group has settled a round. The leader is this one from here on; a new leader cleans up statuses and claims
     /// the config topic. Nothing is to be started yet, and a failed round never is.
     Joined(Arc<Round>),
+    /// The worker is out of touch with the group and does not know whether others run its work: nothing is to be written
+    /// until `Resumed`, neither records nor offsets. What runs keeps its place.
+    Suspended,
+    /// What runs is this worker's: go on.
+    Resumed,
     /// The worker has caught up with the round's config offset: run all of `round.work`, that is, start what is not
     /// running (tasks that were stopped for new configurations included). Sent once for every round that comes so far.
     Assigned(Arc<Round>),
@@ -46,8 +51,8 @@ pub enum RevocationReason {
     ByLeader,
     /// The eager protocol stops everything before it joins.
     Eager,
-    /// The coordinator cannot be reached: the group may give the work to others. Until the next `Joined` this worker
-    /// does not know who leads; Kafka's goes on as before.
+    /// The group has forgotten this worker while it was suspended, and may have given the work to others. Until the next
+    /// `Joined` it does not know who leads; Kafka's goes on as before.
     Lost,
     /// The config topic cannot be caught up with, again and again.
     OutOfSync,

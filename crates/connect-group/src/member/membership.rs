@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Member;
 use super::answers::{Remedy, after_failure, after_heartbeat};
 use super::coordinator::{Coordinator, Identity};
-use super::event::RevocationReason;
+use super::event::{GroupEvent, RevocationReason};
 use crate::error::Error;
 
 /// Nobody waits for the answer to LeaveGroup, but the request should be on its way before the connection goes.
@@ -22,17 +22,19 @@ pub(super) type Search = BoxFuture<'static, Result<Coordinator, kafka_client::Er
 
 impl Member {
     /// Tries for as long as it takes. A worker without a coordinator for longer than a heartbeat interval must assume
-    /// that others run its work, and stops it.
+    /// that others run its work: where Kafka's stops it, it is suspended here, since more often than not the whole cluster
+    /// is away, and nobody else runs anything.
     pub(super) async fn find_coordinator(&mut self) -> Result<(), Error> {
         let mut search = self.search();
-        if self.held.is_some() {
+        if !self.in_doubt && !self.running.is_empty() {
             match tokio::time::timeout(self.config.heartbeat_interval, &mut search).await {
                 Ok(found) => return self.found(found),
-                Err(_elapsed) => self.stop_as_lost().await?,
+                Err(_elapsed) => self.in_doubt = true,
             }
+            self.say_whether_in_doubt().await?;
         }
         match self.coordinator {
-            // It came back while everything stopped.
+            // It came back meanwhile.
             Some(_) => Ok(()),
             None => self.found(search.await),
         }
@@ -61,15 +63,42 @@ impl Member {
         Ok(())
     }
 
-    async fn stop_as_lost(&mut self) -> Result<(), Error> {
+    pub(super) async fn say_whether_in_doubt(&mut self) -> Result<(), Error> {
+        self.is_suspended = self.in_doubt;
+        let group_id = &*self.config.group_id;
+        match self.in_doubt {
+            true => {
+                tracing::warn!(
+                    group_id,
+                    "out of touch with the group: nothing is written until it is known whether others took over"
+                );
+                self.emit(GroupEvent::Suspended).await
+            }
+            false => {
+                tracing::info!(group_id, "in touch with the group again: going on");
+                self.emit(GroupEvent::Resumed).await
+            }
+        }
+    }
+
+    /// The group went on without us: what we held is somebody else's.
+    pub(super) async fn stop_as_lost(&mut self) -> Result<(), Error> {
         tracing::warn!(
             group_id = &*self.config.group_id,
-            "the coordinator cannot be reached; stopping everything, since others may run it by now"
+            "the group has forgotten this worker; stopping everything, since others may run it by now"
         );
+        self.is_lost = false;
         self.held = None;
         self.is_unresolved = false;
         self.scheduled_rebalance = None;
         self.revoke(self.running.clone(), RevocationReason::Lost).await
+    }
+
+    /// The group has forgotten us. Work that was suspended before is lost; work that ran until now waits for the next
+    /// round, which says whose it is.
+    fn forgotten(&mut self) {
+        self.is_lost |= self.is_suspended && !self.running.is_empty();
+        self.in_doubt |= !self.running.is_empty();
     }
 
     /// It may still be there, but not for us.
@@ -87,7 +116,10 @@ impl Member {
 
     pub(super) fn on_heartbeat(&mut self, answer: Result<HeartbeatResponse, kafka_client::Error>) -> Result<(), Error> {
         match answer.map(|response| ErrorCode::check(response.error_code)) {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => {
+                self.in_doubt = false;
+                Ok(())
+            }
             Ok(Err(code)) => self.apply(after_heartbeat(code), "a heartbeat", code),
             Err(error) => self.apply_failure("a heartbeat", error),
         }
@@ -101,10 +133,12 @@ impl Member {
                 self.rejoin(&format!("{what} was refused with {code}"));
             }
             Remedy::ForgetGeneration => {
+                self.forgotten();
                 self.be(Identity::without_generation(self.identity.member_id.clone()));
                 self.rejoin(&format!("{what} was refused with {code}"));
             }
             Remedy::ForgetMember => {
+                self.forgotten();
                 self.be(Identity::unknown());
                 self.rejoin(&format!("{what} was refused with {code}"));
             }
@@ -149,6 +183,7 @@ impl Member {
     pub(super) async fn leave_group(&mut self, reason: &str) {
         let member_id = self.identity.member_id.clone();
         self.be(Identity::unknown());
+        self.in_doubt |= !self.running.is_empty();
         let Some(coordinator) = self.coordinator.clone().filter(|_| !member_id.is_empty()) else {
             return;
         };

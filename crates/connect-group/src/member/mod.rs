@@ -74,6 +74,12 @@ pub struct Member {
     is_unresolved: bool,
     /// Whether `Rebalancing` was said since the last round.
     is_rebalancing: bool,
+    /// Whether others may run our work, for all that is known here.
+    in_doubt: bool,
+    /// Whether that was said.
+    is_suspended: bool,
+    /// Whether it turned out so after a while without the group.
+    is_lost: bool,
     /// Why to join again.
     rejoin: Option<Arc<str>>,
     /// When the group is to rebalance by itself.
@@ -119,6 +125,9 @@ impl Member {
             round: None,
             is_unresolved: false,
             is_rebalancing: false,
+            in_doubt: false,
+            is_suspended: false,
+            is_lost: false,
             rejoin: None,
             scheduled_rebalance: None,
             seen: ConfigSnapshot::default(),
@@ -145,7 +154,11 @@ impl Member {
 
     async fn stay(&mut self) -> Result<Infallible, Error> {
         loop {
-            if !self.can_read_configs {
+            if self.is_lost {
+                self.stop_as_lost().await?;
+            } else if self.in_doubt != self.is_suspended {
+                self.say_whether_in_doubt().await?;
+            } else if !self.can_read_configs {
                 // Joining, only to leave at once since the configurations cannot be read, would be unkind to the others.
                 self.catch_up().await?;
             } else if self.coordinator.is_none() {

@@ -45,6 +45,7 @@ impl Member {
         self.is_unresolved = false;
         self.running = round.work.clone();
         self.emit(GroupEvent::Assigned(round)).await?;
+        self.in_doubt = false;
         let revoked = self.held.as_mut().map(|held| std::mem::take(&mut held.revoked));
         if revoked.is_some_and(|revoked| !revoked.is_empty()) {
             // Only the next round hands out what this one took away.
@@ -71,6 +72,9 @@ impl Member {
         self.is_unresolved = false;
         self.rejoin(UNSYNC_REASON);
         self.leave_group(UNSYNC_REASON).await;
+        if self.in_doubt != self.is_suspended {
+            self.say_whether_in_doubt().await?;
+        }
         match self.unsync_backoff.failed(self.protocol) {
             StayAway::For(pause) => tokio::time::sleep(pause).await,
             StayAway::StopEverything => self.revoke(self.running.clone(), RevocationReason::OutOfSync).await?,

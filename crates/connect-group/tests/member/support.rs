@@ -106,6 +106,9 @@ impl ConfigSnapshots for Copy {
 #[derive(Default)]
 pub(crate) struct View {
     pub(crate) running: Work,
+    /// How often, and whether it has ended each time.
+    pub(crate) suspensions: usize,
+    pub(crate) is_suspended: bool,
     pub(crate) rounds: Vec<Arc<Round>>,
     pub(crate) revoked: Vec<(RevocationReason, Work)>,
     pub(crate) outcome: Option<Result<(), Error>>,
@@ -213,6 +216,12 @@ async fn obey(mut events: mpsc::Receiver<GroupEvent>, view: Arc<Mutex<View>>, st
                 view.revoked.push((revocation.reason, revocation.work));
                 let _ = revocation.done.send(());
             }
+            GroupEvent::Suspended => {
+                let mut view = lock(&view);
+                assert!(!std::mem::replace(&mut view.is_suspended, true), "suspended twice");
+                view.suspensions += 1;
+            }
+            GroupEvent::Resumed => assert!(std::mem::take(&mut lock(&view).is_suspended), "resumed twice"),
             GroupEvent::Joined(round) => lock(&view).rounds.push(round),
             GroupEvent::Assigned(round) => lock(&view).running.add(&round.work),
         }
@@ -242,6 +251,7 @@ pub(crate) fn share(workers: &[&Worker], expected: &Work) -> bool {
         .map(|share| share.connectors.len() + share.tasks.len())
         .sum();
     all == *expected
+        && !workers.iter().any(|worker| worker.view().is_suspended)
         && total == expected.connectors.len() + expected.tasks.len()
         && balanced(|share| share.connectors.len())
         && balanced(|share| share.tasks.len())

@@ -34,18 +34,36 @@ async fn an_idle_member_heartbeats_every_three_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_coordinator_that_stays_away_stops_everything_until_it_is_back() {
+async fn a_coordinator_that_stays_away_suspends_everything_until_it_is_back() {
+    let cluster = cluster(1).await;
+    let worker = one_worker(&cluster).await;
+    let generation = worker.round().generation;
+    for _ in 0..2 {
+        cluster.stop_node(1).await.expect("it runs");
+        let gone = Instant::now();
+        until("everything is suspended", || worker.view().is_suspended).await;
+        assert!(
+            gone.elapsed() >= Duration::from_secs(3),
+            "not before a heartbeat interval has passed"
+        );
+        cluster.start_node(1).await.expect("its port is free");
+        until("it goes on", || share(&[&worker], &work(CONNECTORS))).await;
+    }
+    assert!(worker.view().revoked.is_empty());
+    assert_eq!(worker.view().suspensions, 2);
+    assert_eq!(worker.round().generation, generation);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_went_on_without_a_worker_takes_everything_from_it() {
     let cluster = cluster(1).await;
     let worker = one_worker(&cluster).await;
     cluster.stop_node(1).await.expect("it runs");
-    let gone = Instant::now();
-    until("everything stops", || worker.running().is_empty()).await;
-    assert!(
-        gone.elapsed() >= Duration::from_secs(3),
-        "not before a heartbeat interval has passed"
-    );
-    assert_eq!(worker.view().revoked, [(RevocationReason::Lost, work(CONNECTORS))]);
+    until("everything is suspended", || worker.view().is_suspended).await;
+    cluster.control_once(ApiKey::Heartbeat, |_| Control::Error(ResponseError::UnknownMemberId));
     cluster.start_node(1).await.expect("its port is free");
+    until("everything is stopped", || !worker.view().revoked.is_empty()).await;
+    assert_eq!(worker.view().revoked, [(RevocationReason::Lost, work(CONNECTORS))]);
     until("it runs everything again", || share(&[&worker], &work(CONNECTORS))).await;
 }
 
@@ -65,7 +83,7 @@ async fn a_worker_without_a_cluster_stops_at_once() {
     let cluster = cluster(1).await;
     let worker = one_worker(&cluster).await;
     cluster.stop_node(1).await.expect("it runs");
-    until("everything stops", || worker.running().is_empty()).await;
+    until("everything is suspended", || worker.view().is_suspended).await;
     let asked = Instant::now();
     worker.stop().await;
     assert!(asked.elapsed() <= Duration::from_secs(1));

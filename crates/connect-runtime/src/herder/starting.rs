@@ -96,6 +96,7 @@ impl Herder {
                 let drain_timeout = timeout.min(settings.task_shutdown_graceful_timeout / 2);
                 let (id, events, clock) = (id.clone(), self.events.clone(), self.clock.clone());
                 let topic_tracking = settings.topic_tracking;
+                let hold = self.hold.subscribe();
                 let running = async move {
                     let read = tokio::select! {
                         () = line.cancel.cancelled() => return Exit::Task { key: id, run, end: Ok(()) },
@@ -123,6 +124,7 @@ impl Herder {
                         context: Some(context),
                         producer,
                         handling,
+                        hold,
                         commit: OffsetCommit::new(id.clone(), stores.offsets.clone(), interval, timeout, clock),
                         drain_timeout,
                         topic_tracking,
@@ -179,7 +181,8 @@ impl Herder {
             )
         })?;
         let client = Client::new(config.client.clone(), self.dialer.clone());
-        Ok((task, props, Producer::new(client, config), handling))
+        let producer = Producer::new(client, config).held_by(self.hold.subscribe());
+        Ok((task, props, producer, handling))
     }
 
     fn next_run(&mut self) -> u64 {

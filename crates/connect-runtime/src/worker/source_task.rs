@@ -37,6 +37,8 @@ pub(crate) struct WorkerSourceTask {
     pub(crate) producer: Producer,
     /// What is done with records on the way from the task to the producer.
     pub(crate) handling: Arc<RecordHandling>,
+    /// While it says true, others may run this task by now: neither records nor offsets are written.
+    pub(crate) hold: watch::Receiver<bool>,
     pub(crate) commit: OffsetCommit,
     /// How long the end may wait for batches in flight, and again for their offsets.
     pub(crate) drain_timeout: Duration,
@@ -57,6 +59,7 @@ enum Event {
     Committed(bool),
     Polled(Result<Vec<SourceBatch>, ConnectError>),
     RetryPoll,
+    HoldChanged,
 }
 
 /// What the loop knows besides the parts that it drives.
@@ -139,12 +142,13 @@ impl WorkerSourceTask {
     /// The one place where the task's parts are driven; all of them are cancel-safe.
     async fn next_event(&mut self, flow: &Flow) -> Event {
         let may_poll = flow.target == TargetState::Started && flow.retry_at.is_none() && self.producer.has_room();
-        let commit_due = self.commit.due();
+        let commit_due = self.commit.due().filter(|_| !*self.hold.borrow());
         tokio::select! {
             Ok(()) = self.target_state.changed() => Event::TargetState(*self.target_state.borrow_and_update()),
             outcomes = self.producer.outcomes() => Event::Outcomes(outcomes),
+            Ok(()) = self.hold.changed() => Event::HoldChanged,
             () = sleep_until(commit_due) => Event::CommitDue,
-            stored = self.commit.finished(&self.metrics), if commit_due.is_none() => Event::Committed(stored),
+            stored = self.commit.finished(&self.metrics) => Event::Committed(stored),
             () = sleep_until(flow.retry_at) => Event::RetryPoll,
             polled = self.task.poll(), if may_poll => Event::Polled(polled),
         }
@@ -174,7 +178,7 @@ impl WorkerSourceTask {
                 }
             }
             Event::Committed(true) => self.commit_task(flow).await,
-            Event::Committed(false) => {}
+            Event::Committed(false) | Event::HoldChanged => {}
             Event::TargetState(target) if target == flow.target => {}
             Event::TargetState(target) => {
                 flow.target = target;
@@ -356,6 +360,12 @@ impl WorkerSourceTask {
     /// The orderly end: wait for what is in flight, store its offsets, tell the task, let it go. Each step has a
     /// deadline; what is left over is sent again by the next run.
     async fn finish(mut self, mut flow: Flow) {
+        if *self.hold.borrow() {
+            // Others may have gone on: our last word would be an old one.
+            warn!(task = %self.id, batches = flow.submitted.in_flight(), "stopping without a commit, out of touch with the group");
+            self.stop_task().await;
+            return;
+        }
         let deadline = Instant::now() + self.drain_timeout;
         while flow.submitted.in_flight() > 0 {
             match tokio::time::timeout_at(deadline, self.producer.outcomes()).await {
@@ -383,6 +393,10 @@ impl WorkerSourceTask {
             self.commit_task(&mut flow).await;
         }
         debug!(task = %self.id, stored, "task has drained");
+        self.stop_task().await;
+    }
+
+    async fn stop_task(self) {
         if tokio::time::timeout(self.drain_timeout, self.task.stop())
             .await
             .is_err()
