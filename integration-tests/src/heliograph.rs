@@ -54,9 +54,14 @@ pub struct Heliograph {
 impl Heliograph {
     /// Starts `heliograph mirror-maker` on a file with these properties. `name` names its log and file.
     pub fn mirror_maker(name: &str, properties: &MirrorProperties) -> Self {
+        Self::mirror_maker_with(name, properties, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn mirror_maker_with(name: &str, properties: &MirrorProperties, args: &[&str]) -> Self {
         let file = properties_file(name, properties);
         let mut command = Command::new(heliograph_binary());
-        command.arg("mirror-maker").arg(&file);
+        command.arg("mirror-maker").arg(&file).args(args);
         Self {
             process: Process::spawn(&unique(name), &mut command, file.parent()),
         }

@@ -68,6 +68,25 @@ fn an_unreachable_target_is_named_with_its_address() {
 }
 
 #[test]
+fn lines_for_programs_are_json() {
+    let properties = MirrorProperties::new(("here", NOBODY), ("there", NOBODY), "orders").flow("topcis", "x");
+    let mut mirror = Heliograph::mirror_maker_with("json", &properties, &["--log-format", "json"]);
+    mirror.process().wait_for_line("refused", SOON);
+    let log = mirror.process().log();
+    let lines = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")));
+    let lines: Vec<serde_json::Value> = lines.collect();
+    let misspelt = lines.iter().find(|line| line.to_string().contains("topcis"));
+    let misspelt = misspelt.expect("a misspelt key is a warning");
+    assert_eq!(misspelt["level"], "WARN");
+    assert!(
+        misspelt["line"].is_u64() && misspelt["timestamp"].is_string(),
+        "{misspelt}"
+    );
+}
+
+#[test]
 fn a_host_that_does_not_exist_is_named() {
     let nowhere = "no-such-host.invalid:9092";
     let properties = MirrorProperties::new(("here", nowhere), ("there", nowhere), "orders");
