@@ -19,6 +19,7 @@ pub mod group_filter;
 pub mod heartbeat;
 mod internal_topic;
 mod metrics;
+pub mod mirror_client;
 pub mod mirror_maker_config;
 mod name_filter;
 mod offset_runs;

@@ -7,9 +7,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use config_def::Props;
 use connect_api::{SourceConnector, SourcePartition, SourceValue};
 use connect_mirror::{
-    MirrorEnvironment, checkpoint::MirrorCheckpointConnector, records::Checkpoint, source::MirrorSourceConnector,
+    MirrorEnvironment,
+    checkpoint::MirrorCheckpointConnector,
+    mirror_client::MirrorClient,
+    records::Checkpoint,
+    replication_policy::{DEFAULT_REPLICATION_POLICY, ReplicationPolicy},
+    source::MirrorSourceConnector,
 };
-use kafka_client::{Admin, Client, ClientConfig, admin::OffsetAndMetadata, producer::Producer};
+use kafka_client::{Admin, Client, ClientConfig, ConsumerConfig, admin::OffsetAndMetadata, producer::Producer};
 use kafka_embedded::Cluster;
 use kafka_wire::{BatchBuilder, Compression, TopicPartition};
 
@@ -428,6 +433,73 @@ async fn groups_and_topics_are_chosen_by_their_filters_and_syncs_may_lie_on_the_
         .checkpoint_latencies(pair.environment.clock.now_ms());
     let groups: Vec<&str> = latencies.iter().map(|(key, _)| &*key.group).collect();
     assert!(groups.contains(&"late"), "{groups:?}");
+    worker.stop().await;
+    mirror.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_asks_the_target_learns_where_topics_come_from_and_where_groups_may_go_on() {
+    let pair = Pair::start().await;
+    pair.source.create_topic("orders", 2, &[]).unwrap();
+    pair.source.create_topic("heartbeats", 1, &[]).unwrap();
+    pair.source.create_topic("C.heartbeats", 1, &[]).unwrap();
+    let beat = connect_mirror::records::Heartbeat {
+        source_cluster_alias: "C".to_owned(),
+        target_cluster_alias: "A".to_owned(),
+        timestamp: 17,
+    };
+    let mut records = BatchBuilder::new(Compression::None);
+    records.push(1, Some(&beat.key().unwrap()), Some(&beat.value()), []);
+    let from = client(&pair.source);
+    let mut producer = Producer::new(from.clone(), producer_config(from.config()));
+    producer.send(0, TopicPartition::new("C.heartbeats", 0), records.build());
+    producer.outcomes().await;
+    for partition in 0..2 {
+        produce(&pair.source, "orders", partition, 0..300, 10, 50).await;
+    }
+    commit(&pair.source, "g", &[("orders", 0, 11), ("orders", 1, 222)]).await;
+    let mirror = pair.mirror(&[], Offsets::default());
+    let worker = pair.checkpoints(&[]);
+    pair.checkpoint_of("g", "A.orders-0", 11).await;
+    pair.checkpoint_of("g", "A.orders-1", 222).await;
+
+    let props = props(&[("bootstrap.servers", &pair.target.bootstrap_servers())]);
+    let policy = ReplicationPolicy::new(DEFAULT_REPLICATION_POLICY, &props).unwrap();
+    let asked = MirrorClient::new(client(&pair.target), ConsumerConfig::parse(&props).unwrap(), policy);
+    let timeout = std::time::Duration::from_secs(20);
+    eventually("the copy of the far heartbeats", || async {
+        let beats = asked.heartbeats(timeout).await.unwrap();
+        (beats.get(&("C".to_owned(), "A".to_owned())) == Some(&17)).then_some(())
+    })
+    .await;
+    let offsets = asked.translated_offsets("A", "g", timeout).await.unwrap();
+    let offsets: Vec<(String, i64)> = offsets
+        .iter()
+        .map(|(at, found)| (at.to_string(), found.downstream))
+        .collect();
+    assert_eq!(offsets, [("A.orders-0".to_owned(), 11), ("A.orders-1".to_owned(), 222)]);
+    assert!(
+        asked
+            .translated_offsets("A", "nobody", timeout)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let names = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(asked.upstream_clusters().await.unwrap(), names(&["A", "C"]));
+    assert_eq!(asked.replication_hops("A").await.unwrap(), Some(1));
+    assert_eq!(asked.replication_hops("C").await.unwrap(), Some(2));
+    assert_eq!(asked.replication_hops("D").await.unwrap(), None);
+    let copies = names(&["A.C.heartbeats", "A.heartbeats", "A.orders"]);
+    assert_eq!(asked.remote_topics(None).await.unwrap(), copies);
+    assert_eq!(asked.remote_topics(Some("A")).await.unwrap(), copies);
+    assert_eq!(asked.checkpoint_topics().await.unwrap(), names(&[CHECKPOINTS]));
+    assert!(asked.translated_offsets("no-such-cluster", "g", timeout).await.is_err());
     worker.stop().await;
     mirror.stop().await;
 }
