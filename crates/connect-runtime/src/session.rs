@@ -73,40 +73,49 @@ impl SessionSettings {
 
     /// Whether a request comes from a worker of the group. The order of the checks is Kafka's.
     pub(crate) fn verify(&self, request: &InternalRequest, key: Option<&SessionKey>) -> Result<(), RequestError> {
-        let Some((algorithm, mac, signature)) = parse(request)? else {
-            return Err(RequestError::signature_missing());
-        };
-        if !self.verification_algorithms.iter().any(|known| known == algorithm) {
-            return Err(RequestError::algorithm_not_supported(
-                algorithm,
-                &self.verification_algorithms,
-            ));
+        let signed = Signed::parse(request)?.ok_or_else(RequestError::signature_missing)?;
+        let accepted = &self.verification_algorithms;
+        if !accepted.iter().any(|known| known == signed.algorithm) {
+            return Err(RequestError::algorithm_not_supported(signed.algorithm, accepted));
         }
         let key = key.ok_or_else(RequestError::no_session_key_yet)?;
         let key = STANDARD
             .decode(&key.key)
             .map_err(|_| RequestError::no_session_key_yet())?;
-        match mac.verifies(&key, &request.body, &signature) {
+        match signed.mac.verifies(&key, &request.body, &signed.signature) {
             true => Ok(()),
             false => Err(RequestError::invalid_signature()),
         }
     }
 }
 
-/// What the headers say: algorithm and signature, if both are there. Nonsense is refused whether or not requests are
-/// signed at all.
-pub(crate) fn parse(request: &InternalRequest) -> Result<Option<(&str, MacAlgorithm, Vec<u8>)>, RequestError> {
-    let (Some(algorithm), Some(authorization)) = (&request.algorithm, &request.authorization) else {
-        return Ok(None);
-    };
-    let mac = MacAlgorithm::named(algorithm).ok_or_else(|| RequestError::algorithm_not_available(algorithm))?;
-    let signature = STANDARD.decode(authorization).map_err(|error| {
-        RequestError::BadRequest(match error {
-            base64::DecodeError::InvalidByte(_, byte) => format!("Illegal base64 character {byte:x}"),
-            other => other.to_string(),
-        })
-    })?;
-    Ok(Some((algorithm, mac, signature)))
+/// What the headers of a request say.
+pub(crate) struct Signed<'a> {
+    /// As it was sent.
+    algorithm: &'a str,
+    mac: MacAlgorithm,
+    signature: Vec<u8>,
+}
+
+impl<'a> Signed<'a> {
+    /// `None` unless both headers are there. Nonsense is refused whether or not requests are signed at all.
+    pub(crate) fn parse(request: &'a InternalRequest) -> Result<Option<Self>, RequestError> {
+        let (Some(algorithm), Some(authorization)) = (&request.algorithm, &request.authorization) else {
+            return Ok(None);
+        };
+        let mac = MacAlgorithm::named(algorithm).ok_or_else(|| RequestError::algorithm_not_available(algorithm))?;
+        let signature = STANDARD.decode(authorization).map_err(|error| {
+            RequestError::BadRequest(match error {
+                base64::DecodeError::InvalidByte(_, byte) => format!("Illegal base64 character {byte:x}"),
+                other => other.to_string(),
+            })
+        })?;
+        Ok(Some(Self {
+            algorithm,
+            mac,
+            signature,
+        }))
+    }
 }
 
 /// The MACs that workers sign with.

@@ -2,6 +2,7 @@
 //! `HELIOGRAPH_BOOTSTRAP=host:port cargo test -p connect-runtime --test worker`.
 
 #[expect(unreachable_pub, reason = "shared by the test files of this crate")]
+#[allow(dead_code, reason = "each of them uses its part")]
 mod support;
 
 use std::{sync::atomic::Ordering::SeqCst, time::Duration};

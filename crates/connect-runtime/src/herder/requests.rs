@@ -10,7 +10,7 @@ use super::{
     other_workers::InternalRequest,
     request::{Reply, Request},
 };
-use crate::{session, storage::config::RawConfig, worker::TargetState};
+use crate::{session::Signed, storage::config::RawConfig, worker::TargetState};
 
 impl Herder {
     /// Answers at once, or lets the request wait while a rebalance decides who has to answer it.
@@ -160,7 +160,7 @@ impl Herder {
 
     /// Whether a request comes from a worker of the group, if the group signs its requests.
     fn verify(&self, request: &InternalRequest) -> Result<(), RequestError> {
-        session::parse(request)?;
+        Signed::parse(request)?;
         let (Some(group), Some(settings), Some(stores)) = (&self.group, &self.settings.group, &self.stores) else {
             return Ok(());
         };

@@ -89,7 +89,12 @@ impl Herder {
         let version = TaskVersion(wanted.generation);
         let (mut child, line) = Child::new(run, version, metrics.clone(), wanted.target, &self.cancel_children);
         match self.build_task(id, wanted) {
-            Ok((task, props, producer, handling)) => {
+            Ok(Built {
+                task,
+                props,
+                producer,
+                handling,
+            }) => {
                 let settings = &self.settings;
                 let (interval, timeout) = (settings.offset_flush_interval, settings.offset_flush_timeout);
                 // Half of what all of the end may take: what was acknowledged has to be stored in the other half.
@@ -148,11 +153,7 @@ impl Herder {
         self.tasks.insert(id.clone(), child);
     }
 
-    fn build_task(
-        &self,
-        id: &ConnectorTaskId,
-        wanted: &WantedTask,
-    ) -> Result<(Box<dyn SourceTask>, Props, Producer, Arc<RecordHandling>), ConnectError> {
+    fn build_task(&self, id: &ConnectorTaskId, wanted: &WantedTask) -> Result<Built, ConnectError> {
         let connector = self.plugins.resolve(raw::to_props(&wanted.connector_config))?;
         let props = self.plugins.resolve(raw::to_props(&wanted.config))?;
         max_tasks(&connector)?.check(&id.connector, wanted.of)?;
@@ -182,13 +183,26 @@ impl Herder {
         })?;
         let client = Client::new(config.client.clone(), self.dialer.clone());
         let producer = Producer::new(client, config).held_by(self.hold.subscribe());
-        Ok((task, props, producer, handling))
+        Ok(Built {
+            task,
+            props,
+            producer,
+            handling,
+        })
     }
 
     fn next_run(&mut self) -> u64 {
         self.next_run += 1;
         self.next_run
     }
+}
+
+/// What a task is made of.
+struct Built {
+    task: Box<dyn SourceTask>,
+    props: Props,
+    producer: Producer,
+    handling: Arc<RecordHandling>,
 }
 
 pub(super) fn class(props: &Props) -> Result<&str, ConnectError> {

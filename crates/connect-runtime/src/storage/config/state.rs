@@ -582,6 +582,51 @@ mod tests {
     }
 
     #[test]
+    fn a_real_workers_requests_and_keys_are_understood() {
+        let mut state = ConfigState::default();
+        state.go_live();
+        replay(include_str!("../../../testdata/connect-configs.jsonl"), &mut state);
+        let restart = |connector: &str, only_failed| ConfigEvent::RestartRequested {
+            connector: connector.to_owned(),
+            include_tasks: true,
+            only_failed,
+        };
+        let events = state.take_events();
+        let asked: Vec<_> = events
+            .iter()
+            .filter(|event| matches!(event, ConfigEvent::RestartRequested { .. }))
+            .cloned()
+            .collect();
+        assert_eq!(
+            asked,
+            [restart("hb", false), restart("hb", true), restart("hhb", false)]
+        );
+        assert!(events.contains(&ConfigEvent::SessionKey));
+        let level = ConfigEvent::LoggerLevel {
+            logger: "org.example.quiet".to_owned(),
+            level: "DEBUG".to_owned(),
+        };
+        assert!(events.contains(&level), "{events:?}");
+        let key = SessionKey {
+            key: "A".repeat(43) + "=",
+            algorithm: "HmacSHA256".to_owned(),
+            creation_timestamp_ms: 1_795_344_200_490,
+        };
+        assert_eq!(state.session_key(), Some(&key));
+    }
+
+    #[test]
+    fn transaction_markers_do_not_move_the_config_offset() {
+        // A leader with exactly-once writes in transactions: the markers take offsets 1 and 4, and no reader sees them.
+        let mut state = ConfigState::default();
+        for (offset, record) in [(0, connector("a")), (2, task(0, "0")), (3, commit_record("c-1", 1))] {
+            state.apply(&log_record(offset, &record));
+        }
+        assert_eq!(state.config_offset(), Some(4));
+        assert_eq!(tasks(&state), [config("0")]);
+    }
+
+    #[test]
     fn half_of_a_real_log_reads_back() {
         // A reader may join at any point: nothing panics, and the connectors so far are there.
         let log = include_str!("../../../testdata/connect-configs.jsonl");
