@@ -1,8 +1,8 @@
 //! Kafka Connect's REST API over the herder: the only crate that knows status codes and REST JSON.
 //!
-//! [`Server`] listens and minds connections; [`resources`] is the table of endpoints with JAX-RS' rules around it;
-//! [`entities`] is the JSON; [`forward`] asks other workers. It does not know how the herder works, and nothing of
-//! mirroring. Start reading at [`resources`].
+//! [`Server`] listens and minds connections; `resources` is the table of endpoints with JAX-RS' rules around it;
+//! `entities` is the JSON; `forward` asks other workers. It does not know how the herder works, and nothing of
+//! mirroring. Start reading at `resources`.
 
 mod body;
 mod client;

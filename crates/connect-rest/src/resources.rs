@@ -76,7 +76,7 @@ impl Endpoint {
         self
     }
 
-    const fn is_internal(mut self) -> Self {
+    const fn between_workers(mut self) -> Self {
         self.is_internal = true;
         self
     }
@@ -105,8 +105,8 @@ pub(crate) const ENDPOINTS: &[Endpoint] = endpoints! {
     "PUT" "/connectors/{connector}/stop" connectors::stop, forwards;
     "POST" "/connectors/{connector}/restart" connectors::restart, forwards;
     "GET" "/connectors/{connector}/tasks" connectors::tasks;
-    "POST" "/connectors/{connector}/tasks" internal::put_task_configs, is_internal, reads_body, forwards;
-    "PUT" "/connectors/{connector}/fence" internal::fence_zombies, is_internal, forwards;
+    "POST" "/connectors/{connector}/tasks" internal::put_task_configs, between_workers, reads_body, forwards;
+    "PUT" "/connectors/{connector}/fence" internal::fence_zombies, between_workers, forwards;
     "GET" "/connectors/{connector}/tasks/{task}/status" connectors::task_status;
     "POST" "/connectors/{connector}/tasks/{task}/restart" connectors::restart_task, forwards;
     "GET" "/connectors/{connector}/topics" connectors::topics;

@@ -14,6 +14,7 @@ use std::{
 
 use axum::{Router, body::Body, http::StatusCode, response::Response};
 use config_def::{ConfigErrors, Props};
+use connect_runtime::HerderHandle;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -146,7 +147,7 @@ impl Server {
     pub async fn serve_flows(self, flows: Vec<Flow>, cancel: CancellationToken) {
         let mut main = Router::new().fallback(|| async { RestError::routing(StatusCode::NOT_FOUND) });
         for flow in flows {
-            let api = Arc::new(flow.api.at(&self.advertised));
+            let api = Arc::new(Api::of_flow(flow.herder).at(&self.advertised));
             let path = flow_path(&flow.source, &flow.target);
             main = main.nest(&path, resources::router(&api, Part::Internal));
         }
@@ -177,8 +178,8 @@ pub struct Flow {
     pub source: String,
     /// The target cluster's alias.
     pub target: String,
-    /// Its herder's API.
-    pub api: Api,
+    /// Its herder.
+    pub herder: HerderHandle,
 }
 
 async fn bind(key: &'static str, listeners: &[Listener]) -> Result<Vec<TcpListener>, Error> {

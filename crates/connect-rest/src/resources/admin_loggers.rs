@@ -10,12 +10,12 @@ use crate::{
 };
 
 pub(super) async fn list(api: Arc<Api>, _call: Call) -> Result<Answer, Failure> {
-    Ok(Answer::json(&api.loggers.all()))
+    Ok(Answer::json(&api.worker().loggers.all()))
 }
 
 pub(super) async fn get(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {
     let logger = call.path("logger");
-    let found = api.loggers.get(logger);
+    let found = api.worker().loggers.get(logger);
     let found = found.ok_or_else(|| RestError::new(404, format!("Logger {logger} not found.")))?;
     Ok(Answer::json(&found))
 }
@@ -35,5 +35,5 @@ pub(super) async fn set(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {
         "worker" => {}
         scope => warn!(scope, "an unknown scope of a logger's level is taken for 'worker'"),
     }
-    Ok(Answer::json(&api.loggers.set_level(logger, level)))
+    Ok(Answer::json(&api.worker().loggers.set_level(logger, level)))
 }

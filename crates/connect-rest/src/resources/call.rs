@@ -25,14 +25,19 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the endpoints work with.
 pub struct Api {
     pub(crate) herder: HerderHandle,
-    pub(crate) plugins: Arc<PluginRegistry>,
-    pub(crate) validation: ValidationContext,
-    pub(crate) loggers: Arc<Loggers>,
+    worker: Option<Worker>,
     pub(crate) bodies: Bodies,
     pub(crate) request_timeout: Duration,
     pub(crate) health_timeout: Duration,
     /// Host and port for a client that names none.
     authority: String,
+}
+
+/// What a worker has besides its herder.
+pub(crate) struct Worker {
+    pub(crate) plugins: Arc<PluginRegistry>,
+    pub(crate) validation: ValidationContext,
+    pub(crate) loggers: Arc<Loggers>,
 }
 
 impl fmt::Debug for Api {
@@ -51,16 +56,31 @@ impl Api {
         validation: ValidationContext,
         loggers: Arc<Loggers>,
     ) -> Self {
-        Self {
-            herder,
+        let worker = Worker {
             plugins,
             validation,
             loggers,
+        };
+        Self {
+            worker: Some(worker),
+            ..Self::of_flow(herder)
+        }
+    }
+
+    /// What another node asks of a flow's herder.
+    pub(crate) fn of_flow(herder: HerderHandle) -> Self {
+        Self {
+            herder,
+            worker: None,
             bodies: Bodies::default(),
             request_timeout: REQUEST_TIMEOUT,
             health_timeout: HEALTH_TIMEOUT,
             authority: "localhost:8083".to_owned(),
         }
+    }
+
+    pub(crate) fn worker(&self) -> &Worker {
+        self.worker.as_ref().expect("a flow has only the internal endpoints")
     }
 
     pub(crate) fn at(mut self, authority: &str) -> Self {

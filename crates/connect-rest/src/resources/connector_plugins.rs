@@ -11,11 +11,16 @@ use crate::{
 const CONNECTOR_CLASS: &str = "connector.class";
 
 pub(super) async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {
-    Ok(Answer::json(&api.plugins.plugins(call.flag("connectorsOnly", true))))
+    Ok(Answer::json(
+        &api.worker().plugins.plugins(call.flag("connectorsOnly", true)),
+    ))
 }
 
 pub(super) async fn config(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {
-    let keys = api.plugins.config_keys(call.path("plugin"), call.query("version"));
+    let keys = api
+        .worker()
+        .plugins
+        .config_keys(call.path("plugin"), call.query("version"));
     Ok(Answer::json(&keys.map_err(plugin_error)?))
 }
 
@@ -29,7 +34,10 @@ pub(super) async fn validate(api: Arc<Api>, call: Call) -> Result<Answer, Failur
             "Included connector type {class} does not match request type {requested}"
         ))));
     }
-    let infos = api.plugins.validate_connector(&config, &api.validation);
+    let infos = api
+        .worker()
+        .plugins
+        .validate_connector(&config, &api.worker().validation);
     Ok(Answer::json(&infos.map_err(plugin_error)?))
 }
 

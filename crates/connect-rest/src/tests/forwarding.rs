@@ -218,12 +218,12 @@ async fn the_flows_of_the_dedicated_mode_share_a_server() {
     let server = Server::bind(&props).await.expect("it binds");
     let (address, url) = (server.local_addrs()[0], server.advertised_url());
     let (first, second) = (api(Mood::Usual), api(Mood::Usual));
-    let flow = |source: &str, target: &str, api| Flow {
+    let flow = |source: &str, target: &str, herder| Flow {
         source: source.to_owned(),
         target: target.to_owned(),
-        api,
+        herder,
     };
-    let flows = vec![flow("a", "b", first.api), flow("b", "a", second.api)];
+    let flows = vec![flow("a", "b", first.api.herder), flow("b", "a", second.api.herder)];
     let cancel = CancellationToken::new();
     let mut running = JoinSet::new();
     running.spawn(server.serve_flows(flows, cancel.clone()));
