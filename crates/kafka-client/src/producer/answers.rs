@@ -235,7 +235,9 @@ impl Producer {
         why: impl FnOnce() -> String,
     ) -> bool {
         let queue = &mut self.partitions[partition];
-        // What was sent and never answered may have been written: it stays until a broker says.
+        // What was sent and never answered may have been written: it stays until a broker says, and is repeated under its
+        // old sequence, with a retry's delay, to whoever leads. So does Java's producer under Connect, which gives it an
+        // endless delivery.timeout.ms. It costs its memory, and that of what waits behind it, out of buffer.memory.
         let hopeless = queue.is_overdue(now) && queue.in_flight() == 0 && !queue.has_maybe_written();
         if hopeless {
             let refusal = Refused::new(
