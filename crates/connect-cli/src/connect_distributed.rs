@@ -91,7 +91,7 @@ impl Worker {
         // Resolved once: connectors' variables are resolved whenever they are used, by providers of the same settings.
         let raw = file.props();
         let settings = WorkerSettings::parse(&ConfigTransformer::from_props(&raw)?.transform(&raw)?)?;
-        for warning in worker_keys::warnings(&file, &connect_runtime::config::CONFIG_DEF) {
+        for warning in worker_keys::warnings(&file, &connect_runtime::config::KNOWN_KEYS) {
             warn!("{warning}");
         }
         if !settings.is_exactly_once_disabled() {

@@ -82,7 +82,7 @@ impl Flows {
     fn read(bytes: &[u8], targets: &[String]) -> Result<Self> {
         let file: PropertiesFile = properties::parse(bytes)?;
         let config = MirrorMakerConfig::parse(file.props(), &ConfigTransformer::from_props(&file.props())?)?;
-        for key in &config.key_report(&connect_runtime::config::CONFIG_DEF).keys {
+        for key in &config.key_report(&connect_runtime::config::KNOWN_KEYS).keys {
             if let Some(warning) = key.warning() {
                 warn!(line = file.line(&key.key).unwrap_or_default(), "{warning}");
             }
@@ -180,5 +180,29 @@ fn host_name() -> String {
     match name.trim() {
         "" => "localhost".to_owned(),
         name => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_resolved_for_clients_and_stay_in_what_is_stored() {
+        let file = b"clusters = A, B\nA.bootstrap.servers = ${env:CARGO_PKG_NAME}:9092\nB.bootstrap.servers = b:9092\n\
+            A->B.enabled = true\nconfig.providers = env\n\
+            config.providers.env.class = org.apache.kafka.common.config.provider.EnvVarConfigProvider\n";
+        let flows = Flows::read(file, &[]).expect("a good file");
+        let to_a = flows.pairs.iter().find(|(pair, _)| pair.target == "A");
+        let (_, settings) = to_a.expect("heartbeats flow both ways");
+        assert_eq!(settings.props["bootstrap.servers"], "connect-cli:9092");
+        let stored = flows
+            .config
+            .connector_config(&SourceAndTarget::new("A", "B"), MirrorConnector::Source);
+        assert_eq!(stored["source.cluster.bootstrap.servers"], "${env:CARGO_PKG_NAME}:9092");
+        let plugins = MirrorPlugins::new(Dialer::tcp(), MirrorMetrics::default(), &settings.props);
+        let resolved = connect_runtime::Plugins::resolve(&plugins.expect("good settings"), stored);
+        let resolved = resolved.expect("the environment has it");
+        assert_eq!(resolved["source.cluster.bootstrap.servers"], "connect-cli:9092");
     }
 }

@@ -5,6 +5,8 @@ use config_def::{
 };
 use connect_api::connector_config::{CONVERTER_CLASSES, HEADER_CONVERTER_CLASSES};
 
+use crate::herder::RESTART_KEYS;
+
 /// Algorithms that requests between workers can be signed with, and keys made for.
 pub const SIGNATURE_ALGORITHMS: &[&str] = &["HmacSHA1", "HmacSHA256", "HmacSHA384", "HmacSHA512"];
 
@@ -383,6 +385,18 @@ static DISTRIBUTED_KEYS: &[ConfigKey] = &[
         .validator(Validator::AtLeast(0))
         .doc("After how long without metadata to begin again with bootstrap.servers."),
 ];
+
+/// [`CONFIG_DEF`] and the keys that Kafka's worker does not have: for whoever tells known keys from unknown ones.
+pub static KNOWN_KEYS: ConfigDef = ConfigDef::new(&[
+    WORKER_KEYS,
+    security::SSL,
+    REST_KEYS,
+    GROUP_KEYS,
+    &[security::SECURITY_PROTOCOL],
+    security::SASL,
+    DISTRIBUTED_KEYS,
+    RESTART_KEYS,
+]);
 
 /// The table of a distributed worker.
 pub static CONFIG_DEF: ConfigDef = ConfigDef::new(&[
