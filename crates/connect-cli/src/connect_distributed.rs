@@ -88,12 +88,13 @@ struct Worker {
 impl Worker {
     fn read(path: &Path) -> Result<Self> {
         let file = properties::parse(&std::fs::read(path)?)?;
-        // Resolved once: connectors' variables are resolved whenever they are used, by providers of the same settings.
-        let raw = file.props();
-        let settings = WorkerSettings::parse(&ConfigTransformer::from_props(&raw)?.transform(&raw)?)?;
+        // Before anything can be missing: a misspelt key is often the one that is.
         for warning in worker_keys::warnings(&file, &connect_runtime::config::KNOWN_KEYS) {
             warn!("{warning}");
         }
+        // Resolved once: connectors' variables are resolved whenever they are used, by providers of the same settings.
+        let raw = file.props();
+        let settings = WorkerSettings::parse(&ConfigTransformer::from_props(&raw)?.transform(&raw)?)?;
         if !settings.is_exactly_once_disabled() {
             warn!("exactly.once.source.support is not supported yet: records are delivered at least once");
         }
