@@ -18,7 +18,7 @@ use crate::error::RestError;
 /// Largest body of a request. The largest that are sent hold the tasks' shares of many thousand partitions.
 const MAX_BODY: usize = 8 * 1024 * 1024;
 /// All bodies together, while their requests are worked on.
-const MAX_BODIES: usize = 64 * 1024 * 1024;
+const MAX_BODIES: usize = 32 * 1024 * 1024;
 const KIB: usize = 1024;
 /// From the head's end to the body's.
 const TIMEOUT: Duration = Duration::from_secs(60);

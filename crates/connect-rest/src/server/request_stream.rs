@@ -38,7 +38,7 @@ pub(super) type Verdict = Arc<OnceLock<Malformed>>;
 pub(crate) struct Patience {
     /// Between an answer and the next request.
     pub(crate) idle: Duration,
-    /// From a head's first byte to its last.
+    /// From a head's first byte to its last; also from the connection's beginning to the first head's.
     pub(crate) head: Duration,
     /// To take the next bytes of an answer.
     pub(crate) write: Duration,
@@ -59,6 +59,8 @@ pub(super) struct RequestStream<S> {
     output: BytesMut,
     /// A whole request has been handed on, and nothing been written since.
     is_answer_due: bool,
+    /// Something has been written: it is a client, not someone who only takes a place.
+    has_answered: bool,
     reading: Deadline,
     writing: Deadline,
 }
@@ -82,6 +84,7 @@ impl<S> RequestStream<S> {
             scanned: 0,
             output: BytesMut::new(),
             is_answer_due: false,
+            has_answered: false,
             reading: Deadline::default(),
             writing: Deadline::default(),
         }
@@ -161,10 +164,14 @@ impl<S: AsyncRead + Unpin> RequestStream<S> {
         if self.input.is_empty() && self.is_answer_due {
             return Poll::Pending;
         }
-        let (phase, limit) = if self.input.is_empty() {
-            (Phase::Idle, self.patience.idle)
+        let phase = if self.input.is_empty() {
+            Phase::Idle
         } else {
-            (Phase::Head, self.patience.head)
+            Phase::Head
+        };
+        let limit = match phase {
+            Phase::Idle if self.has_answered => self.patience.idle,
+            _ => self.patience.head,
         };
         ready!(self.reading.poll(cx, phase, limit));
         match phase {
@@ -225,6 +232,7 @@ impl<S: AsyncWrite + Unpin> RequestStream<S> {
     fn within_patience<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.is_answer_due = false;
+            self.has_answered = true;
             self.reading.restart(Phase::Idle);
             self.writing.clear();
             return written;
@@ -418,11 +426,16 @@ mod tests {
         );
         assert_eq!(verdict.get().expect("a verdict").status, 408);
 
-        let (_silent, server) = duplex(100);
-        let mut stream = RequestStream::new(server, PATIENCE, Verdict::default());
-        let started = Instant::now();
-        assert_eq!(stream.read_to_end(&mut Vec::new()).await.expect("the end"), 0);
-        assert_eq!(started.elapsed(), PATIENCE.idle);
+        for (is_client, patience) in [(false, PATIENCE.head), (true, PATIENCE.idle)] {
+            let (_silent, server) = duplex(100);
+            let mut stream = RequestStream::new(server, PATIENCE, Verdict::default());
+            if is_client {
+                stream.write_all(b"an answer").await.expect("room");
+            }
+            let started = Instant::now();
+            assert_eq!(stream.read_to_end(&mut Vec::new()).await.expect("the end"), 0);
+            assert_eq!(started.elapsed(), patience);
+        }
     }
 
     #[tokio::test(start_paused = true)]
