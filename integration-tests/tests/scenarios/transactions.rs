@@ -93,7 +93,15 @@ fn wait_for(
     isolation: Isolation,
     count: usize,
 ) {
-    let expected = source.records_from(TOPIC, partition, 0, isolation);
+    // The end of a transaction is answered before its markers are written.
+    let expected = wait_until(
+        &format!("{count} records to be seen in {TOPIC}-{partition}"),
+        SOON,
+        || {
+            let seen = source.records_from(TOPIC, partition, 0, isolation);
+            (seen.len() >= count).then_some(seen)
+        },
+    );
     assert_eq!(expected.len(), count, "what the source shows of {TOPIC}-{partition}");
     let found = wait_until(&format!("{count} records in {copy}-{partition}"), SOON, || {
         target.partition_count(copy)?;
