@@ -6,6 +6,7 @@ mod clock;
 mod connect_distributed;
 mod logging;
 mod mirror_maker;
+mod offsets;
 mod plugins;
 mod quickstart;
 mod shutdown;
@@ -47,6 +48,11 @@ enum Command {
         #[arg(value_name = "worker.properties")]
         file: PathBuf,
     },
+    /// What is known of consumer groups' offsets on the other cluster.
+    Offsets {
+        #[command(subcommand)]
+        command: offsets::OffsetsCommand,
+    },
     /// Two Kafkas in this process, sample orders and payments, and the mirroring between them.
     Quickstart {
         /// Mirror a fixed number of records, compare every one of them, and end.
@@ -84,6 +90,7 @@ fn main() -> ExitCode {
         match arguments.command {
             Command::MirrorMaker { file, clusters } => mirror_maker::main(&file, &clusters).await,
             Command::ConnectDistributed { file } => connect_distributed::main(&file, loggers).await,
+            Command::Offsets { command } => offsets::main(command).await,
             Command::Quickstart { once } => quickstart::main(once).await,
         }
     });
