@@ -10,6 +10,7 @@ mod children;
 mod config_writes;
 mod group;
 mod handle;
+mod leader;
 mod offsets;
 mod other_workers;
 mod plan;

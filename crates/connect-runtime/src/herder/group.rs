@@ -19,15 +19,11 @@ use tracing::{Instrument, info, warn};
 use super::{
     Error, Herder, Lifecycle, RequestError,
     assignment::{Part, Share, task_id},
-    config_writes::ConfigChange,
     other_workers::WorkerClient,
     publications::Publications,
 };
 use crate::{
-    storage::{
-        KafkaBasedLog,
-        config::{ConfigState, SessionKey},
-    },
+    storage::{KafkaBasedLog, config::ConfigState},
     worker::ConnectorTaskId,
 };
 
@@ -37,14 +33,14 @@ const STATUS_TIMEOUT: Duration = Duration::from_secs(3);
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(super) struct Group {
-    rest_url: Arc<str>,
+    pub(super) rest_url: Arc<str>,
     pub(super) worker_client: Arc<dyn WorkerClient>,
     /// There once the config topic has been read.
     member: Option<MemberHandle>,
     running: JoinSet<Result<(), connect_group::Error>>,
     cancel: CancellationToken,
     events: Option<mpsc::Receiver<GroupEvent>>,
-    round: Option<Arc<Round>>,
+    pub(super) round: Option<Arc<Round>>,
     /// Whether the connectors that this worker was given are stored, or another worker's, which leads.
     given_settled: bool,
     /// Who has to answer is about to change.
@@ -301,58 +297,6 @@ impl Herder {
         for stopping in group.stopping.extract_if(.., stopped) {
             // A member that has ended needs no word.
             let _ = stopping.done.send(());
-        }
-    }
-
-    /// The leader of a group that signs its requests sees to it that there is a key, and that it is not too old.
-    pub(super) fn rotate_session_key(&mut self) {
-        let (Some(group), Some(settings), Some(stores)) = (&mut self.group, &self.settings.group, &self.stores) else {
-            return;
-        };
-        group.key_due = None;
-        if !group.leads() || !group.is_sessioned() {
-            return;
-        }
-        let now_ms = self.clock.now_ms();
-        let usable_for = settings
-            .sessions
-            .usable_for(stores.configs.state().session_key(), now_ms);
-        match usable_for {
-            Some(left) => group.key_due = Some(Instant::now() + left),
-            None => {
-                let key: SessionKey = settings.sessions.generate(now_ms);
-                self.config_writes.push(ConfigChange::PutSessionKey(key), None);
-            }
-        }
-    }
-
-    /// Whom to ask about a connector that does not run here.
-    pub(super) fn owner_of_connector(&self, name: &str) -> RequestError {
-        self.owner(|round| {
-            let owners = round.owners.as_ref()?;
-            owners.of_connector(name).cloned()
-        })
-    }
-
-    /// Whom to ask about a task that does not run here.
-    pub(super) fn owner_of_task(&self, id: &ConnectorTaskId) -> RequestError {
-        self.owner(|round| round.owners.as_ref()?.of_task(&task_id(id)).cloned())
-    }
-
-    /// Only the leader knows the owners; the others ask it.
-    fn owner(&self, of: impl FnOnce(&Round) -> Option<Arc<str>>) -> RequestError {
-        if let Err(forward) = self.lead() {
-            return forward;
-        }
-        let Some(group) = &self.group else {
-            return RequestError::rebalance_expected();
-        };
-        match group.round.as_deref().and_then(of) {
-            // Assigned to us, and not running: it waits for the next round.
-            Some(url) if url == group.rest_url => RequestError::rebalance_expected(),
-            url => RequestError::Forward {
-                url: url.map(|url| url.to_string()),
-            },
         }
     }
 }
