@@ -1,7 +1,7 @@
 //! The child of a task that does its work: it follows the offset syncs, asks for the groups' positions, hands new
 //! checkpoints to the task, and writes the offsets of idle groups.
 //!
-//! Its loop never waits for a request: a round runs beside it, one at a time, and comes back as an event.
+//! Its loop never waits for a request: a round runs beside it, one of each kind at a time, and comes back as an event.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -28,6 +28,9 @@ use crate::{
 
 /// Never more often, whatever the interval.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+
+/// While there is no checkpoint at all, they are looked for so often.
+const EMPTY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// New checkpoints of one round, with the time at which the groups were asked.
 #[derive(Debug)]
@@ -59,12 +62,8 @@ pub(super) struct Checkpointer {
     group_sync_log: GroupSyncLog,
 }
 
-type Round = Pin<Box<dyn Future<Output = RoundEnd> + Send>>;
-
-enum RoundEnd {
-    Gathered(Gathered),
-    Synced(SyncedGroups),
-}
+/// A round that runs beside the loop, if there is one.
+type Round<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
 
 impl Checkpointer {
     pub(super) fn new(
@@ -141,22 +140,26 @@ impl Checkpointer {
     }
 
     async fn follow(mut self, mut reader: TopicReader, mut syncs: OffsetSyncStore) {
-        let mut round: Option<Round> = None;
+        let mut gathering: Round<Gathered> = None;
+        let mut group_sync: Round<SyncedGroups> = None;
         let emissions = self.emissions.clone();
         loop {
-            if round.is_none() {
-                round = self.next_round(Instant::now());
+            let now = Instant::now();
+            // Without a task that takes them no more checkpoints are made.
+            if gathering.is_none() && self.made.is_none() && self.next_emission <= now {
+                self.next_emission = now + self.emission_interval();
+                gathering = Some(self.gather());
             }
-            let due = self.next_due();
+            if group_sync.is_none() {
+                group_sync = self.next_group_sync(now);
+            }
+            let emission = (gathering.is_none() && self.made.is_none()).then_some(self.next_emission);
+            let sync = self.next_group_sync.filter(|_| group_sync.is_none());
+            let due = [emission, sync].into_iter().flatten().min();
             tokio::select! {
                 () = read(&mut reader, &mut syncs) => {}
-                end = async { round.as_mut().expect("it runs").await }, if round.is_some() => {
-                    round = None;
-                    match end {
-                        RoundEnd::Gathered(gathered) => self.on_gathered(gathered, &syncs),
-                        RoundEnd::Synced(synced) => self.group_sync_log.tell(&self.task_id, &synced),
-                    }
-                }
+                gathered = ended(&mut gathering) => self.on_gathered(gathered, &syncs),
+                synced = ended(&mut group_sync) => self.group_sync_log.tell(&self.task_id, &synced),
                 permit = emissions.reserve(), if self.made.is_some() => match (permit, self.made.take()) {
                     (Ok(permit), Some(made)) => permit.send(made),
                     _ => return,
@@ -164,32 +167,25 @@ impl Checkpointer {
                 Some(refused) = self.refused.recv() => {
                     self.checkpoints.forget(&refused.group, &refused.topic_partition);
                 }
-                () = tokio::time::sleep_until(due), if round.is_none() => {}
+                () = tokio::time::sleep_until(due.unwrap_or(now)), if due.is_some() => {}
             }
         }
     }
 
-    fn next_due(&self) -> Instant {
-        // Without a task that takes them no more checkpoints are made.
-        let emission = self.made.is_none().then_some(self.next_emission);
-        let due = [emission, self.next_group_sync].into_iter().flatten().min();
-        due.unwrap_or_else(|| Instant::now() + SHORTEST_INTERVAL)
-    }
-
-    fn next_round(&mut self, now: Instant) -> Option<Round> {
-        if self.made.is_none() && self.next_emission <= now {
-            self.next_emission = now + self.emission_interval();
-            return Some(self.gather());
-        }
+    /// A round over the groups, if it is time for one. The first comes with the first checkpoints.
+    fn next_group_sync(&mut self, now: Instant) -> Round<SyncedGroups> {
         let interval = self.config.sync_group_offsets_interval?;
-        if self.next_group_sync.is_some_and(|due| due <= now) {
-            self.next_group_sync = Some(now + interval);
-            let (admin, groups) = (self.target.clone(), self.checkpoints.groups());
-            return Some(Box::pin(async move {
-                RoundEnd::Synced(sync_group_offsets(&admin, groups).await)
-            }));
+        let groups = self
+            .next_group_sync
+            .filter(|due| *due <= now)
+            .map(|_| self.checkpoints.groups())?;
+        if groups.is_empty() {
+            self.next_group_sync = Some(now + interval.min(EMPTY_INTERVAL));
+            return None;
         }
-        None
+        self.next_group_sync = Some(now + interval);
+        let admin = self.target.clone();
+        Some(Box::pin(async move { sync_group_offsets(&admin, groups).await }))
     }
 
     /// As in Kafka, the next multiple of the step in which a poll waits.
@@ -201,7 +197,7 @@ impl Checkpointer {
             .max(SHORTEST_INTERVAL)
     }
 
-    fn gather(&self) -> Round {
+    fn gather(&self) -> Pin<Box<dyn Future<Output = Gathered> + Send>> {
         let config = self.config.clone();
         let is_replicated = move |topic: &str| config.topic_filter.accepts(topic);
         let now_ms = self.environment.clock.now_ms();
@@ -212,7 +208,7 @@ impl Checkpointer {
             now_ms,
             is_replicated,
         );
-        Box::pin(async move { RoundEnd::Gathered(gathered.await) })
+        Box::pin(gathered)
     }
 
     fn on_gathered(&mut self, gathered: Gathered, syncs: &OffsetSyncStore) {
@@ -273,6 +269,18 @@ impl Checkpointer {
                 "groups cannot be asked for their positions; trying again with the next round"
             );
         }
+    }
+}
+
+/// The end of a round, which then is none; for ever when there is none. Cancel-safe.
+async fn ended<T>(round: &mut Round<T>) -> T {
+    match round {
+        Some(running) => {
+            let end = running.await;
+            *round = None;
+            end
+        }
+        None => std::future::pending().await,
     }
 }
 
