@@ -51,13 +51,6 @@ impl MirrorPlugins {
         })
     }
 
-    /// Judges configurations otherwise.
-    #[must_use]
-    pub(crate) fn with_validation(mut self, validation: ValidationContext) -> Self {
-        self.validation = validation;
-        self
-    }
-
     /// What there is, for whoever lists and describes it.
     pub(crate) fn registry(&self) -> Arc<PluginRegistry> {
         self.registry.clone()
