@@ -5,7 +5,6 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use futures_util::{StreamExt, stream};
 use kafka_client::{
     Admin, Error,
     admin::{OffsetAndMetadata, PerItem},
@@ -16,8 +15,6 @@ use super::checkpoint_store::GroupCheckpoints;
 
 /// Groups looked at together: few, so that what was seen is fresh when it is acted on.
 const GROUPS_AT_ONCE: usize = 50;
-/// Commits on their way at a time.
-const COMMITS_AT_ONCE: usize = 10;
 
 type Offsets = HashMap<TopicPartition, OffsetAndMetadata>;
 
@@ -48,11 +45,11 @@ pub(crate) async fn sync_group_offsets(admin: &Admin, groups: Vec<(Arc<str>, Gro
         let targets = target_groups(admin, chunk, &mut round).await;
         let commits = chunk.iter().filter_map(|(group, checkpoints)| {
             let offsets = offsets_to_write(checkpoints, targets.get(group)?);
-            (!offsets.is_empty()).then(|| commit(admin, group.clone(), offsets))
+            (!offsets.is_empty()).then(|| (group.clone(), offsets))
         });
         let commits: Vec<_> = commits.collect();
-        let mut commits = stream::iter(commits).buffer_unordered(COMMITS_AT_ONCE);
-        while let Some((group, result)) = commits.next().await {
+        let groups: Vec<Arc<str>> = commits.iter().map(|(group, _)| group.clone()).collect();
+        for (group, result) in per_group(admin.alter_offsets_of_groups(commits).await, &groups) {
             match result {
                 Ok(()) => round.written.push(group),
                 Err(error) if error.code() == Some(ErrorCode::UNKNOWN_MEMBER_ID) => round.active.push(group),
@@ -98,16 +95,6 @@ async fn target_groups(
 
 fn per_group<T>(results: Result<PerItem<Arc<str>, T>, Error>, asked: &[Arc<str>]) -> PerItem<Arc<str>, T> {
     results.unwrap_or_else(|error| asked.iter().map(|group| (group.clone(), Err(error.clone()))).collect())
-}
-
-async fn commit(
-    admin: &Admin,
-    group: Arc<str>,
-    offsets: Vec<(TopicPartition, OffsetAndMetadata)>,
-) -> (Arc<str>, Result<(), Error>) {
-    let result = admin.alter_group_offsets(&group, offsets).await;
-    let first_error = result.and_then(|partitions| partitions.into_values().collect::<Result<(), Error>>());
-    (group, first_error)
 }
 
 /// What an idle group is given: it is never moved back, and a partition where it has nothing gets something.

@@ -12,6 +12,7 @@ use kafka_protocol::protocol::StrBytes;
 use kafka_wire::TopicPartition;
 
 use super::{Admin, Asked, PerItem, group_by_topic, outcome, text, topic_name};
+use crate::connection::Connection;
 use crate::error::Error;
 
 /// From this version on OffsetFetch is about several groups.
@@ -139,6 +140,15 @@ impl Admin {
         items: Vec<(TopicPartition, OffsetAndMetadata)>,
     ) -> Result<Vec<(TopicPartition, Result<(), Error>)>, Error> {
         let connection = self.coordinator_of(group_id).await?;
+        self.commit_offsets_on(&connection, group_id, items).await
+    }
+
+    pub(super) async fn commit_offsets_on(
+        &self,
+        connection: &Connection,
+        group_id: &str,
+        items: Vec<(TopicPartition, OffsetAndMetadata)>,
+    ) -> Result<Vec<(TopicPartition, Result<(), Error>)>, Error> {
         let version = connection.version_up_to::<OffsetCommitRequest>(LAST_VERSION_BY_NAME)?;
         let topics = group_by_topic(items).into_iter().map(|(topic, partitions)| {
             let partition = |(number, offset): (i32, OffsetAndMetadata)| {

@@ -20,9 +20,10 @@ use crate::pool::Role;
 
 /// Groups in one request, so that no answer is large and none takes a broker long.
 const GROUPS_PER_REQUEST: usize = 500;
-/// Requests about single groups to old brokers at a time.
+/// Requests about single groups at a time.
 const SINGLE_REQUESTS: usize = 20;
 
+type OffsetsToSet = Vec<(TopicPartition, OffsetAndMetadata)>;
 type Offsets = HashMap<TopicPartition, OffsetAndMetadata>;
 type Results<T> = Vec<(Arc<str>, Result<T, Error>)>;
 
@@ -58,6 +59,43 @@ impl Admin {
         };
         let items = group_ids.iter().map(|group_id| (group_id.clone(), ())).collect();
         self.settle("describing groups", Asked::Coordinator, items, attempt)
+            .await
+    }
+
+    /// Sets offsets of groups that have no members (`UNKNOWN_MEMBER_ID` says that one has). A group's first error is its
+    /// result.
+    pub async fn alter_offsets_of_groups(
+        &self,
+        offsets: Vec<(Arc<str>, OffsetsToSet)>,
+    ) -> Result<PerItem<Arc<str>, ()>, Error> {
+        let offsets: HashMap<Arc<str>, OffsetsToSet> = offsets.into_iter().collect();
+        let (wanted, groups) = (
+            &offsets,
+            offsets.keys().map(|group_id| (group_id.clone(), ())).collect(),
+        );
+        let attempt = |items: Vec<(Arc<str>, ())>| async move {
+            let (coordinators, mut results) = self.coordinators(items).await?;
+            for (node_id, groups) in coordinators {
+                let connection = match self.client.connection(node_id, Role::General).await {
+                    Ok(connection) => connection,
+                    Err(error) => {
+                        results.extend(each(&groups, &error));
+                        continue;
+                    }
+                };
+                let connection = &connection;
+                let commit = |group_id: Arc<str>| async move {
+                    let items = wanted.get(&group_id).cloned().unwrap_or_default();
+                    let committed = self.commit_offsets_on(connection, &group_id, items).await;
+                    let result = committed.and_then(|partitions| partitions.into_iter().try_for_each(|(_, one)| one));
+                    (group_id, result)
+                };
+                let commits = stream::iter(groups).map(commit).buffer_unordered(SINGLE_REQUESTS);
+                results.extend(commits.collect::<Vec<_>>().await);
+            }
+            Ok(results)
+        };
+        self.settle("committing offsets of groups", Asked::Coordinator, groups, attempt)
             .await
     }
 
