@@ -58,6 +58,32 @@ pub enum Error {
         #[source]
         source: Arc<io::Error>,
     },
+    /// TLS could not be set up: one side does not trust the other, or our own certificates cannot be used.
+    #[error("TLS with {address} failed: {problem}")]
+    Tls {
+        /// `host:port`.
+        address: Arc<str>,
+        /// What is wrong, and what to do.
+        problem: Arc<str>,
+    },
+    /// The broker does not let us in, or we do not believe it.
+    #[error("{broker} refused to log in {who}: {problem}")]
+    Authentication {
+        /// Who was asked.
+        broker: Arc<str>,
+        /// Whom we pose as, and how.
+        who: Arc<str>,
+        /// What the broker said, and what to do.
+        problem: Arc<str>,
+    },
+    /// There is no token to log in with.
+    #[error("no OAuth token from {from}: {problem}")]
+    Login {
+        /// Where tokens come from.
+        from: Arc<str>,
+        /// Why there is none.
+        problem: Arc<str>,
+    },
     /// An established connection broke.
     #[error("connection to {broker} was lost")]
     Disconnected {
@@ -220,6 +246,15 @@ impl Error {
             what: what.into(),
             message,
             source: code,
+        }
+    }
+
+    /// Whether only a person can mend it, at either end: certificates, passwords, tokens.
+    pub fn is_security(&self) -> bool {
+        match self {
+            Self::Tls { .. } | Self::Authentication { .. } | Self::Login { .. } => true,
+            Self::NoBrokers { source, .. } => source.as_deref().is_some_and(Self::is_security),
+            _ => false,
         }
     }
 

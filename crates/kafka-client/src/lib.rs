@@ -19,6 +19,7 @@ pub mod producer;
 mod refresh;
 pub mod retry;
 mod rights;
+pub mod security;
 #[cfg(test)]
 mod test_cluster;
 

@@ -28,12 +28,23 @@ pub enum Role {
     Produce(u32),
 }
 
+/// A broker that refuses us is asked again after so long, and ever less often: it counts our failures, and may lock us out.
+const REFUSED_BACKOFF: ExponentialBackoff = ExponentialBackoff::new(Duration::from_secs(1), Duration::from_secs(30));
+
 pub(crate) struct Pool {
     dialer: Dialer,
     options: ConnectionOptions,
     reconnect: ExponentialBackoff,
     setup: ExponentialBackoff,
     slots: Mutex<HashMap<(HostPort, Role), Arc<Slot>>>,
+    refusals: Mutex<HashMap<HostPort, Refusal>>,
+}
+
+/// Why a broker does not let us in, whatever for, and until when its answer is taken to be the same.
+struct Refusal {
+    error: Error,
+    failures: u32,
+    until: Instant,
 }
 
 /// One address in one role.
@@ -59,6 +70,7 @@ impl Pool {
             max_idle: config.connections_max_idle,
             max_frame_bytes: config.max_frame_bytes,
             metrics,
+            security: config.security.clone(),
         };
         Self {
             dialer: dialer.with_options(config.socket.clone()),
@@ -66,6 +78,7 @@ impl Pool {
             reconnect: ExponentialBackoff::new(config.reconnect_backoff, config.reconnect_backoff_max),
             setup: ExponentialBackoff::new(config.socket.setup_timeout, config.socket_setup_timeout_max),
             slots: Mutex::default(),
+            refusals: Mutex::default(),
         }
     }
 
@@ -88,7 +101,14 @@ impl Pool {
             0 => self.options_setup_timeout(),
             failures => self.setup.after(failures),
         };
-        let opened = self.open(address, setup_timeout).await;
+        let opened = match self.refusal(address) {
+            Some(error) => Err(error),
+            None => {
+                let opened = self.open(address, setup_timeout).await;
+                self.take_note(address, opened.as_ref().err());
+                opened
+            }
+        };
         let failures = if opened.is_ok() {
             0
         } else {
@@ -130,6 +150,7 @@ impl Pool {
     /// Lets go of the connections to addresses that are no longer part of the cluster. Their users keep theirs.
     pub(crate) fn retain(&self, keep: impl Fn(&HostPort) -> bool) {
         self.slots().retain(|(address, _), _| keep(address));
+        self.refusals().retain(|address, _| keep(address));
     }
 
     /// Closes every connection.
@@ -141,10 +162,48 @@ impl Pool {
         }
     }
 
+    /// What a broker has said a moment ago and would say again.
+    fn refusal(&self, address: &HostPort) -> Option<Error> {
+        let refusals = self.refusals();
+        let refusal = refusals.get(address).filter(|refusal| refusal.until > Instant::now())?;
+        Some(refusal.error.clone())
+    }
+
+    /// Remembers who refused us. Only a person can mend that, so it is said as an error, each time that a broker was asked.
+    fn take_note(&self, address: &HostPort, error: Option<&Error>) {
+        let mut refusals = self.refusals();
+        let Some(error) = error.filter(|error| error.is_security()) else {
+            if error.is_none() && refusals.remove(address).is_some() {
+                tracing::info!(broker = %address, "broker lets us in again");
+            }
+            return;
+        };
+        let now = Instant::now();
+        let failures = match refusals.get(address) {
+            Some(known) if known.until > now => return, // another role has just heard the same
+            Some(known) => known.failures.saturating_add(1),
+            None => 0,
+        };
+        let wait = REFUSED_BACKOFF.after(failures);
+        tracing::error!(
+            client_id = &*self.options.client_id,
+            ?wait,
+            "{}; trying again later",
+            error.chain()
+        );
+        let error = error.clone();
+        let until = now + wait;
+        refusals.insert(address.clone(), Refusal { error, failures, until });
+    }
+
     async fn open(&self, address: &HostPort, setup_timeout: Duration) -> Result<Connection, Error> {
         let stream = self
             .dialer
             .dial_within(&address.host, address.port, setup_timeout)
+            .await?;
+        let security = &self.options.security;
+        let stream = security
+            .secure(stream, &address.host, address.port, setup_timeout)
             .await?;
         Connection::open(stream, address.to_string().into(), &self.options).await
     }
@@ -155,6 +214,10 @@ impl Pool {
 
     fn slot(&self, address: &HostPort, role: Role) -> Arc<Slot> {
         self.slots().entry((address.clone(), role)).or_default().clone()
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, HashMap<HostPort, Refusal>> {
+        self.refusals.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<(HostPort, Role), Arc<Slot>>> {

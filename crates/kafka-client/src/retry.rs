@@ -56,6 +56,9 @@ pub fn is_retriable(error: &Error) -> bool {
         Error::NoBrokers { source, .. } => source.as_deref().is_none_or(is_retriable),
         // A proxy in front of a broker that restarts accepts and hangs up.
         Error::ClosedInHandshake { .. } => true,
+        // Fatal for Java's clients. A person may mend it at the broker while we run; the pool sees to it that brokers are
+        // asked ever less often.
+        Error::Tls { .. } | Error::Authentication { .. } | Error::Login { .. } => true,
         // We closed it ourselves: idle or replaced. A new connection is the answer.
         Error::Closed { .. } => true,
         // The connection was in a state of its own; the next one is in sync.

@@ -8,6 +8,7 @@ use config_def::{ConfigError, ConfigErrors, Props, Values};
 use super::HostPort;
 use super::tables::ADMIN_CONFIG_DEF;
 use crate::dial::SocketOptions;
+use crate::security::Security;
 
 /// `metadata.recovery.strategy`: what to do when none of the known brokers answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,13 +19,6 @@ pub enum MetadataRecovery {
     Rebootstrap,
 }
 
-/// `security.protocol`, as far as it is spoken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SecurityProtocol {
-    /// TCP as it is.
-    Plaintext,
-}
-
 /// The settings that admin clients, consumers and producers share.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
@@ -32,8 +26,8 @@ pub struct ClientConfig {
     pub bootstrap_servers: Vec<HostPort>,
     /// `client.id`.
     pub client_id: Arc<str>,
-    /// `security.protocol`.
-    pub security_protocol: SecurityProtocol,
+    /// `security.protocol`, `ssl.*` and `sasl.*`.
+    pub security: Arc<Security>,
     /// `request.timeout.ms`.
     pub request_timeout: Duration,
     /// `default.api.timeout.ms`.
@@ -73,7 +67,6 @@ pub(super) const KEYS_WITH_EFFECT: &[&str] = &[
     "request.timeout.ms",
     "retry.backoff.max.ms",
     "retry.backoff.ms",
-    "security.protocol",
     "send.buffer.bytes",
     "socket.connection.setup.timeout.max.ms",
     "socket.connection.setup.timeout.ms",
@@ -115,9 +108,10 @@ impl ClientConfig {
             .iter()
             .filter_map(|text| errors.collect(address(text)))
             .collect();
-        let security_protocol = errors
-            .collect(security_protocol(values))
-            .unwrap_or(SecurityProtocol::Plaintext);
+        let security = Security::from_values(values).unwrap_or_else(|found| {
+            errors.0.extend(found.0);
+            Security::plaintext()
+        });
         let buffer = |key: &str| match props.contains_key(key) {
             // Java's default is smaller than what Linux tunes by itself.
             true => u32::try_from(values.int(key)).ok().filter(|bytes| *bytes > 0),
@@ -131,7 +125,7 @@ impl ClientConfig {
         errors.into_result(Self {
             bootstrap_servers,
             client_id: values.string("client.id").into(),
-            security_protocol,
+            security: Arc::new(security),
             request_timeout: values.millis("request.timeout.ms"),
             default_api_timeout,
             retry_backoff: values.millis("retry.backoff.ms"),
@@ -155,14 +149,4 @@ impl ClientConfig {
 fn address(text: &str) -> Result<HostPort, ConfigError> {
     text.parse()
         .map_err(|why: String| ConfigError::new("bootstrap.servers", why))
-}
-
-fn security_protocol(values: &Values) -> Result<SecurityProtocol, ConfigError> {
-    match values.string("security.protocol") {
-        text if text.eq_ignore_ascii_case("plaintext") => Ok(SecurityProtocol::Plaintext),
-        text => {
-            let why = "TLS and SASL are not supported yet; use a PLAINTEXT listener of the brokers";
-            Err(ConfigError::invalid("security.protocol", text, why))
-        }
-    }
 }

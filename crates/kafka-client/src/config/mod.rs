@@ -15,11 +15,12 @@ mod tests;
 use config_def::Props;
 
 pub use self::address::HostPort;
-pub use self::client::{ClientConfig, MetadataRecovery, SecurityProtocol};
+pub use self::client::{ClientConfig, MetadataRecovery};
 pub use self::consumer::{ConsumerConfig, IsolationLevel};
 pub use self::offset_reset::OffsetReset;
 pub use self::producer::{Acks, ProducerConfig};
 use self::tables::{ADMIN_CONFIG_DEF, CONSUMER_CONFIG_DEF, PRODUCER_CONFIG_DEF};
+use crate::security;
 
 /// A kind of client; each has its own table of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +54,12 @@ impl ClientKind {
 
 /// Keys of the table that are set and that this client does nothing with, so that the caller can say so once.
 pub fn without_effect(props: &Props, kind: ClientKind) -> Vec<&str> {
-    let has_effect = |key: &str| client::KEYS_WITH_EFFECT.contains(&key) || kind.keys_with_effect().contains(&key);
+    let tables = [
+        client::KEYS_WITH_EFFECT,
+        security::KEYS_WITH_EFFECT,
+        kind.keys_with_effect(),
+    ];
+    let has_effect = |key: &str| tables.iter().any(|keys| keys.contains(&key));
     let known = props.keys().filter(|key| kind.config_def().key(key).is_some());
     known.map(String::as_str).filter(|key| !has_effect(key)).collect()
 }

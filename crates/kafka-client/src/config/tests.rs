@@ -95,7 +95,8 @@ fn the_tables_are_those_of_kafka() {
 fn the_tables_have_no_faults() {
     for kind in [ClientKind::Admin, ClientKind::Consumer, ClientKind::Producer] {
         assert_eq!(kind.config_def().faults(), Vec::<String>::new(), "{kind:?}");
-        for key in client::KEYS_WITH_EFFECT.iter().chain(kind.keys_with_effect()) {
+        let shared = client::KEYS_WITH_EFFECT.iter().chain(security::KEYS_WITH_EFFECT);
+        for key in shared.chain(kind.keys_with_effect()) {
             let elsewhere = kind == ClientKind::Producer && *key == "default.api.timeout.ms";
             assert!(
                 elsewhere || kind.config_def().key(key).is_some(),
@@ -148,15 +149,22 @@ fn defaults_are_kafkas() {
 
 #[test]
 fn every_problem_is_told_at_once() {
-    let bad = props(&[("bootstrap.servers", "kafka"), ("security.protocol", "SSL")]);
-    let mut bad = bad;
+    let mut bad = props(&[
+        ("security.protocol", "SASL_SSL"),
+        ("sasl.mechanism", "GSSAPI"),
+        ("ssl.truststore.password", "x"),
+    ]);
     bad.insert("bootstrap.servers".into(), "kafka,other:x".into());
-    let errors = ClientConfig::parse(&bad).expect_err("three things are wrong");
+    let errors = ClientConfig::parse(&bad).expect_err("four things are wrong");
     let text = errors.to_string();
     assert!(text.contains("Invalid url in bootstrap.servers: kafka"), "{text}");
     assert!(text.contains("Invalid port in bootstrap.servers: other:x"), "{text}");
     assert!(
-        text.contains("security.protocol: TLS and SASL are not supported yet"),
+        text.contains("trust store is not specified, but trust store password is"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Kerberos is not supported; supported are PLAIN"),
         "{text}"
     );
     let missing = ClientConfig::parse(&Props::new()).expect_err("no servers");

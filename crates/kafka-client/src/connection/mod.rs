@@ -7,6 +7,7 @@
 mod api_versions;
 mod frame;
 mod frame_pool;
+mod login;
 mod reader;
 mod shared;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod writer;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -30,11 +32,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 pub use self::api_versions::ApiVersions;
+use self::login::LoginLoop;
 use self::shared::Shared;
-use self::writer::{Queued, Writer};
+use self::writer::{Queued, QueuedFrame, Writer};
 use crate::dial::Stream;
 use crate::error::Error;
 use crate::metrics::{ClientMetrics, TrafficSnapshot};
+use crate::security::Security;
 
 /// Frames that may wait for the writer. Callers keep far fewer in flight (Kafka's default is five), so that a full queue is a bug of theirs.
 const QUEUE_CAPACITY: usize = 1024;
@@ -54,6 +58,8 @@ pub struct ConnectionOptions {
     pub max_frame_bytes: usize,
     /// The client's counters, kept besides the connection's own.
     pub metrics: Arc<ClientMetrics>,
+    /// How to log in, where the stream itself does not say who we are.
+    pub security: Arc<Security>,
 }
 
 impl Default for ConnectionOptions {
@@ -64,6 +70,7 @@ impl Default for ConnectionOptions {
             max_idle: None,
             max_frame_bytes: 100 * 1024 * 1024,
             metrics: Arc::default(),
+            security: Arc::new(Security::plaintext()),
         }
     }
 }
@@ -93,12 +100,13 @@ struct Inner {
     shared: Arc<Shared>,
     queue: mpsc::Sender<Queued>,
     versions: ApiVersions,
-    /// Reader and writer; aborted when the last handle is dropped.
-    _tasks: JoinSet<()>,
+    /// Reader, writer and what logs in again; aborted when the last handle is dropped.
+    tasks: JoinSet<()>,
 }
 
 impl Connection {
-    /// Starts the tasks on a fresh stream and asks the broker which versions it takes. `broker` names the peer in messages.
+    /// Starts the tasks on a fresh stream, asks the broker which versions it takes, and logs in if need be. `broker` names
+    /// the peer in messages.
     pub async fn open(stream: Stream, broker: Arc<str>, options: &ConnectionOptions) -> Result<Self, Error> {
         let (queue, receiver) = mpsc::channel(QUEUE_CAPACITY);
         let shared = Arc::new(Shared::new(broker, options.metrics.clone(), options.max_idle));
@@ -119,9 +127,21 @@ impl Connection {
             shared,
             queue,
             versions: ApiVersions::default(),
-            _tasks: tasks,
+            tasks,
         };
         inner.versions = inner.handshake(options.request_timeout).await?;
+        if let Some(sasl) = options.security.sasl() {
+            let login = LoginLoop {
+                security: options.security.clone(),
+                shared: inner.shared.clone(),
+                queue: inner.queue.clone(),
+                versions: inner.versions.clone(),
+                timeout: options.request_timeout,
+            };
+            if let Some(session) = login.log_in(sasl).await? {
+                inner.tasks.spawn(login.keep_logged_in(session));
+            }
+        }
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -132,21 +152,7 @@ impl Connection {
 
     /// As [`Self::version`], but not above `max`: for requests that change their meaning with a version.
     pub fn version_up_to<R: Request>(&self, max: i16) -> Result<i16, Error> {
-        let api = api_key::<R>();
-        let wanted = VersionRange {
-            min: R::VERSIONS.min,
-            max: R::VERSIONS.max.min(max),
-        };
-        let offered = self.inner.versions.range(api);
-        match offered.map(|offered| offered.intersect(&wanted)) {
-            Some(common) if !common.is_empty() => Ok(common.max),
-            _ => Err(Error::UnsupportedVersion {
-                broker: self.inner.shared.broker.clone(),
-                api,
-                offered: offered.map_or_else(|| "none".into(), |range| range.to_string().into()),
-                wanted: wanted.to_string().into(),
-            }),
-        }
+        common_version::<R>(&self.inner.versions, &self.inner.shared.broker, i16::MIN..=max)
     }
 
     /// Fails unless the broker takes at least version `min` of a request.
@@ -176,15 +182,8 @@ impl Connection {
     }
 
     /// Decodes the body of a response; what is in it may borrow from the frame.
-    pub fn decode<T: Decodable>(&self, api: ApiKey, version: i16, mut body: Bytes) -> Result<T, Error> {
-        let malformed = |reason: String| Error::Malformed {
-            broker: self.inner.shared.broker.clone(),
-            api,
-            reason: reason.into(),
-        };
-        // The generated decoder reserves memory by the counts that it reads.
-        shape::check(Shape::Response(api as i16), version, &body).map_err(|error| malformed(error.to_string()))?;
-        T::decode(&mut body, version).map_err(|error| malformed(error.to_string()))
+    pub fn decode<T: Decodable>(&self, api: ApiKey, version: i16, body: Bytes) -> Result<T, Error> {
+        decode(&self.inner.shared.broker, api, version, body)
     }
 
     /// Queues a frame for the writer. Never blocks; frames go out in the order of these calls.
@@ -255,7 +254,7 @@ impl Inner {
             receiver,
             shared: self.shared.clone(),
         };
-        let state = match self.queue.try_send(Queued { frame, reply }) {
+        let state = match self.queue.try_send(Queued::Frame(QueuedFrame { frame, reply })) {
             Ok(()) => waiting(),
             Err(mpsc::error::TrySendError::Full(_)) => State::Failed(Some(Error::QueueFull {
                 broker: self.shared.broker.clone(),
@@ -359,6 +358,40 @@ impl Future for Reply {
 /// The key of a request type.
 pub(crate) fn api_key<R: Request>() -> ApiKey {
     ApiKey::try_from(R::KEY).expect("every request type has a key of the protocol")
+}
+
+/// The highest version within `allowed` that both sides speak.
+fn common_version<R: Request>(
+    versions: &ApiVersions,
+    broker: &Arc<str>,
+    allowed: RangeInclusive<i16>,
+) -> Result<i16, Error> {
+    let api = api_key::<R>();
+    let wanted = VersionRange {
+        min: R::VERSIONS.min.max(*allowed.start()),
+        max: R::VERSIONS.max.min(*allowed.end()),
+    };
+    let offered = versions.range(api);
+    match offered.map(|offered| offered.intersect(&wanted)) {
+        Some(common) if !common.is_empty() => Ok(common.max),
+        _ => Err(Error::UnsupportedVersion {
+            broker: broker.clone(),
+            api,
+            offered: offered.map_or_else(|| "none".into(), |range| range.to_string().into()),
+            wanted: wanted.to_string().into(),
+        }),
+    }
+}
+
+fn decode<T: Decodable>(broker: &Arc<str>, api: ApiKey, version: i16, mut body: Bytes) -> Result<T, Error> {
+    let malformed = |reason: String| Error::Malformed {
+        broker: broker.clone(),
+        api,
+        reason: reason.into(),
+    };
+    // The generated decoder reserves memory by the counts that it reads.
+    shape::check(Shape::Response(api as i16), version, &body).map_err(|error| malformed(error.to_string()))?;
+    T::decode(&mut body, version).map_err(|error| malformed(error.to_string()))
 }
 
 fn disconnected(broker: &Arc<str>, source: io::Error) -> Error {

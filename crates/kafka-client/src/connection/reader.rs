@@ -9,6 +9,7 @@ use super::disconnected;
 use super::frame::{FrameError, FrameReader};
 use super::shared::Shared;
 use crate::error::Error;
+use crate::security::tls;
 
 pub(crate) async fn run(io: impl AsyncRead + Unpin, shared: Arc<Shared>, max_frame_bytes: usize) {
     let mut frames = FrameReader::new(io, max_frame_bytes);
@@ -32,6 +33,15 @@ pub(crate) async fn run(io: impl AsyncRead + Unpin, shared: Arc<Shared>, max_fra
 
 fn explain(error: FrameError, broker: &Arc<str>, first: bool, max: usize) -> Error {
     let broker = broker.clone();
+    if let FrameError::Io(source) = &error
+        && let Some(problem) = tls::explain(source)
+    {
+        // In TLS 1.3 a broker that does not take our certificate says so only now.
+        return Error::Tls {
+            address: broker,
+            problem: problem.into(),
+        };
+    }
     let hung_up = |error: &io::Error| {
         matches!(
             error.kind(),

@@ -75,6 +75,14 @@ impl Shared {
         self.state().in_flight.len()
     }
 
+    /// How long the last of the requests in flight may still take.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        let latest = self.state().in_flight.iter().map(|request| request.deadline).max();
+        latest.map_or(Duration::ZERO, |deadline| {
+            deadline.saturating_duration_since(Instant::now())
+        })
+    }
+
     /// Why the connection ended, once it has.
     pub(crate) fn error(&self) -> Error {
         let closed = || Error::Closed {

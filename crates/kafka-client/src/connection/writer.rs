@@ -22,9 +22,24 @@ const MAX_FRAMES_PER_WRITE: usize = 32;
 /// How many slices one system call is given (Linux takes 1024).
 const MAX_SLICES: usize = 64;
 
-pub(crate) struct Queued {
+/// What waits for the writer.
+pub(crate) enum Queued {
+    Frame(QueuedFrame),
+    /// Until this lane closes, only what comes over it is written: a login, between whose frames there may be no others.
+    Lane(mpsc::Receiver<QueuedFrame>),
+}
+
+pub(crate) struct QueuedFrame {
     pub(crate) frame: RequestFrame,
     pub(crate) reply: ReplySender,
+}
+
+/// What the writer keeps from one write to the next.
+struct Outgoing {
+    watchdog: Watchdog,
+    next_correlation_id: i32,
+    scratch: BytesMut,
+    segments: VecDeque<Bytes>,
 }
 
 pub(crate) struct Writer<W> {
@@ -45,72 +60,100 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
         self.queue.close();
         let error = self.shared.error();
         while let Ok(queued) = self.queue.try_recv() {
-            let _ = queued.reply.send(Err(error.clone()));
+            if let Queued::Frame(QueuedFrame { reply, .. }) = queued {
+                let _ = reply.send(Err(error.clone()));
+            }
         }
     }
 
     async fn write_until_closed(&mut self) -> Result<(), Error> {
-        let mut watchdog = Watchdog::new(self.shared.check_deadlines(Instant::now())?);
-        let mut next_correlation_id = 0i32;
+        let mut out = Outgoing {
+            watchdog: Watchdog::new(self.shared.check_deadlines(Instant::now())?),
+            next_correlation_id: 0,
+            scratch: BytesMut::new(),
+            segments: VecDeque::new(),
+        };
         let mut batch = Vec::with_capacity(MAX_FRAMES_PER_WRITE);
-        let mut scratch = BytesMut::new();
-        let mut segments = VecDeque::new();
+        let mut frames = Vec::with_capacity(MAX_FRAMES_PER_WRITE);
         loop {
             let received = self.queue.recv_many(&mut batch, MAX_FRAMES_PER_WRITE);
-            if watchdog.guard(&self.shared, received).await? == 0 {
+            if out.watchdog.guard(&self.shared, received).await? == 0 {
                 return Ok(()); // the last handle is gone
             }
             while let Some(until) = self.shared.throttled_until() {
-                watchdog.guard(&self.shared, tokio::time::sleep_until(until)).await?;
+                let pause = tokio::time::sleep_until(until);
+                out.watchdog.guard(&self.shared, pause).await?;
             }
-            let mut unanswered = Vec::new(); // stays empty unless acks=0: no allocation
-            let mut bytes = 0;
-            let frames = batch.len() as u64;
-            for Queued { frame, reply } in batch.drain(..) {
-                let correlation_id = next_correlation_id;
-                let size = match encode_header(&mut scratch, &frame, correlation_id, &self.client_id) {
-                    Ok(size) => size,
-                    Err(error) => {
-                        let _ = reply.send(Err(error));
-                        continue;
+            for queued in batch.drain(..) {
+                match queued {
+                    Queued::Frame(frame) => frames.push(frame),
+                    Queued::Lane(mut lane) => {
+                        self.write(&mut out, &mut frames).await?;
+                        while let Some(frame) = out.watchdog.guard(&self.shared, lane.recv()).await? {
+                            frames.push(frame);
+                            self.write(&mut out, &mut frames).await?;
+                        }
                     }
-                };
-                next_correlation_id = next_correlation_id.wrapping_add(1) & i32::MAX;
-                bytes += size;
-                segments.push_back(scratch.split().freeze());
-                segments.extend(frame.body.into_iter().filter(|segment| !segment.is_empty()));
-                if frame.expects_reply {
-                    let deadline = Instant::now() + frame.timeout;
-                    watchdog.expect(deadline);
-                    let RequestFrame {
-                        api_key,
-                        version,
-                        timeout,
-                        ..
-                    } = frame;
-                    self.shared.expect(InFlight {
-                        correlation_id,
-                        api_key,
-                        version,
-                        timeout,
-                        deadline,
-                        reply,
-                    });
-                } else {
-                    unanswered.push(reply);
                 }
             }
-            let write = write_all(&mut self.io, &mut segments);
-            watchdog
-                .guard(&self.shared, write)
-                .await?
-                .map_err(|error| disconnected(&self.shared.broker, error))?;
-            self.shared.traffic.sent(frames, bytes);
-            self.shared.metrics.traffic.sent(frames, bytes);
-            for reply in unanswered {
-                let _ = reply.send(Ok(Bytes::new()));
+            self.write(&mut out, &mut frames).await?;
+        }
+    }
+
+    /// Writes these frames in one go.
+    async fn write(&mut self, out: &mut Outgoing, batch: &mut Vec<QueuedFrame>) -> Result<(), Error> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut unanswered = Vec::new(); // stays empty unless acks=0: no allocation
+        let mut bytes = 0;
+        let frames = batch.len() as u64;
+        for QueuedFrame { frame, reply } in batch.drain(..) {
+            let correlation_id = out.next_correlation_id;
+            let size = match encode_header(&mut out.scratch, &frame, correlation_id, &self.client_id) {
+                Ok(size) => size,
+                Err(error) => {
+                    let _ = reply.send(Err(error));
+                    continue;
+                }
+            };
+            out.next_correlation_id = out.next_correlation_id.wrapping_add(1) & i32::MAX;
+            bytes += size;
+            out.segments.push_back(out.scratch.split().freeze());
+            out.segments
+                .extend(frame.body.into_iter().filter(|segment| !segment.is_empty()));
+            if frame.expects_reply {
+                let deadline = Instant::now() + frame.timeout;
+                out.watchdog.expect(deadline);
+                let RequestFrame {
+                    api_key,
+                    version,
+                    timeout,
+                    ..
+                } = frame;
+                self.shared.expect(InFlight {
+                    correlation_id,
+                    api_key,
+                    version,
+                    timeout,
+                    deadline,
+                    reply,
+                });
+            } else {
+                unanswered.push(reply);
             }
         }
+        let write = write_all(&mut self.io, &mut out.segments);
+        out.watchdog
+            .guard(&self.shared, write)
+            .await?
+            .map_err(|error| disconnected(&self.shared.broker, error))?;
+        self.shared.traffic.sent(frames, bytes);
+        self.shared.metrics.traffic.sent(frames, bytes);
+        for reply in unanswered {
+            let _ = reply.send(Ok(Bytes::new()));
+        }
+        Ok(())
     }
 }
 
