@@ -73,10 +73,13 @@ pub(super) struct Coordinator {
 
 impl Coordinator {
     /// Finds it and connects, and tries for as long as what goes wrong may pass.
-    pub(super) async fn search(client: Client, group_id: Arc<str>) -> Answer<Self> {
+    /// After `failures` of what was found before, it waits first.
+    pub(super) async fn search(client: Client, group_id: Arc<str>, mut failures: u32) -> Answer<Self> {
         let config = client.config();
         let backoff = ExponentialBackoff::new(config.retry_backoff, config.retry_backoff_max);
-        let mut failures = 0;
+        if let Some(failures) = failures.checked_sub(1) {
+            tokio::time::sleep(backoff.after(failures)).await;
+        }
         loop {
             match Self::find(&client, &group_id).await {
                 Err(error) if is_retriable(&error) => {

@@ -41,17 +41,18 @@ impl Member {
     }
 
     pub(super) fn search(&self) -> Search {
-        Coordinator::search(self.client.clone(), self.config.group_id.clone()).boxed()
+        // The first loss says nothing about the next coordinator.
+        let failures = self.losses.saturating_sub(1);
+        Coordinator::search(self.client.clone(), self.config.group_id.clone(), failures).boxed()
     }
 
     pub(super) fn found(&mut self, found: Result<Coordinator, kafka_client::Error>) -> Result<(), Error> {
         let coordinator = found.map_err(|error| self.failed("FindCoordinator", error))?;
-        let group_id = &*self.config.group_id;
-        tracing::info!(
-            group_id,
-            node_id = coordinator.node_id(),
-            "found the group's coordinator"
-        );
+        let (group_id, node_id) = (&*self.config.group_id, coordinator.node_id());
+        match self.losses {
+            0 | 1 => tracing::info!(group_id, node_id, "found the group's coordinator"),
+            losses => tracing::debug!(group_id, node_id, losses, "found the group's coordinator"),
+        }
         self.failures = 0;
         if self.identity.is_member() {
             // Whether we are still a member is best known soon.
@@ -104,12 +105,16 @@ impl Member {
     /// It may still be there, but not for us.
     pub(super) fn lose_coordinator(&mut self, cause: &str) {
         if self.coordinator.take().is_some() {
+            self.losses = self.losses.saturating_add(1);
             let group_id = &*self.config.group_id;
-            tracing::info!(
-                group_id,
-                cause,
-                "the group's coordinator is unavailable; looking for it again"
-            );
+            match self.losses {
+                1 => tracing::info!(
+                    group_id,
+                    cause,
+                    "the group's coordinator is unavailable; looking for it again"
+                ),
+                losses => tracing::debug!(group_id, cause, losses, "the group's coordinator is unavailable again"),
+            }
         }
         self.heartbeats.stop();
     }
@@ -117,7 +122,7 @@ impl Member {
     pub(super) fn on_heartbeat(&mut self, answer: Result<HeartbeatResponse, kafka_client::Error>) -> Result<(), Error> {
         match answer.map(|response| ErrorCode::check(response.error_code)) {
             Ok(Ok(())) => {
-                self.in_doubt = false;
+                (self.in_doubt, self.losses) = (false, 0);
                 Ok(())
             }
             Ok(Err(code)) => self.apply(after_heartbeat(code), "a heartbeat", code),

@@ -56,6 +56,8 @@ pub struct Member {
     heartbeats: Heartbeats,
     /// Attempts to join or to find the coordinator that failed in a row.
     failures: u32,
+    /// How often the coordinator was lost since it last said that all is well.
+    losses: u32,
 
     assignor: LeaderAssignor,
     /// The `now_ms` of the assignor counts from here.
@@ -116,6 +118,7 @@ impl Member {
             identity: Identity::unknown(),
             heartbeats: Heartbeats::new(config.heartbeat_interval, config.session_timeout),
             failures: 0,
+            losses: 0,
             assignor: LeaderAssignor::new(i64::try_from(max_delay.as_millis()).unwrap_or(i64::MAX)),
             started: Instant::now(),
             protocol: config.protocol,

@@ -95,7 +95,7 @@ impl Member {
             return self.after_refused_attempt(after_sync(code), "SyncGroup", code).await;
         }
         let assignment = Assignment::decode(synced.assignment).map_err(|source| self.malformed(source))?;
-        self.failures = 0;
+        (self.failures, self.losses) = (0, 0);
         self.rejoin = None;
         self.heartbeats.start(coordinator, identity, joined_at);
         self.take(protocol, assignment, owners).await
