@@ -243,15 +243,15 @@ impl Herder {
         if let Some(Share::Of(part)) = &mut self.share {
             part.assign(&round.work, round.config_offset);
         }
-        info!(
-            generation = round.generation,
-            connectors = round.work.connectors.len(),
-            tasks = round.work.tasks.len(),
-            config_offset = round.config_offset,
-            delay_ms = round.delay.map(|delay| delay.as_millis() as u64),
-            "Starting connectors and tasks"
-        );
         if self.lifecycle == Lifecycle::Joining {
+            // Later rounds have the member's line only.
+            info!(
+                generation = round.generation,
+                connectors = round.work.connectors.len(),
+                tasks = round.work.tasks.len(),
+                config_offset = round.config_offset,
+                "Starting connectors and tasks"
+            );
             self.lifecycle = Lifecycle::Running;
             self.progress.send_modify(|progress| progress.started = true);
         }
