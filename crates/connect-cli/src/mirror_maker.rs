@@ -3,12 +3,18 @@
 use std::{path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
+use bytes::Bytes;
 use config_def::{ConfigTransformer, PropertiesFile, properties};
+use connect_api::BoxFuture;
 use connect_mirror::{
     MirrorMetrics,
     mirror_maker_config::{MirrorConnector, MirrorMakerConfig, SourceAndTarget},
 };
-use connect_runtime::{Clock, Herder, HerderOptions, WorkerSettings, herder::Assignments};
+use connect_rest::{Flow, FlowClient, Server};
+use connect_runtime::{
+    Clock, Herder, HerderOptions, WorkerSettings,
+    herder::{Assignments, RequestSignature, WorkerClient, WorkerClientError},
+};
 use kafka_client::{ClientConfig, Dialer};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +26,8 @@ use crate::{plugins::MirrorPlugins, shutdown};
 const EXIT_START_FAILED: u8 = 2;
 /// Kafka's exit code when a worker ends by itself.
 const EXIT_WORKER_FAILED: u8 = 3;
+/// What a node without internal REST says instead of its URL, as in Kafka.
+const NO_URL: &str = "NOTUSED";
 
 /// Mirrors as `file` says until a signal asks for the end. `targets` limits the flows to those towards these clusters.
 pub(crate) async fn main(file: &Path, targets: &[String]) -> ExitCode {
@@ -117,8 +125,11 @@ impl Flows {
 
     async fn run(self, metrics: MirrorMetrics, cancel: CancellationToken) -> Result<()> {
         let dialer = Dialer::tcp();
-        let host = host_name();
-        let mut herders = JoinSet::new();
+        let server = match self.config.enable_internal_rest() {
+            true => Some(Server::bind(self.config.resolved()).await?),
+            false => None,
+        };
+        let (mut herders, mut flows) = (JoinSet::new(), Vec::new());
         for (pair, settings) in self.pairs {
             let connectors = MirrorConnector::ALL
                 .into_iter()
@@ -131,19 +142,42 @@ impl Flows {
                 .collect();
             let plugins = MirrorPlugins::new(dialer.clone(), metrics.clone(), &settings.props)
                 .with_context(|| format!("the worker of {pair}"))?;
-            let (herder, _handle) = Herder::new(HerderOptions {
+            let (worker_id, assignments) = match &server {
+                Some(server) => (
+                    format!("{}/{pair}", server.worker_id()),
+                    Assignments::of_group(
+                        server.advertised_url(),
+                        Arc::new(FlowClient::new(&pair.source, &pair.target)),
+                    ),
+                ),
+                None => (
+                    format!("{}/{pair}/{}", host_name(), uuid::Uuid::new_v4()),
+                    Assignments::of_group(NO_URL, Arc::new(NoInternalRest)),
+                ),
+            };
+            let (herder, handle) = Herder::new(HerderOptions {
                 flow: pair.to_string(),
-                worker_id: format!("{host}/{pair}/{}", uuid::Uuid::new_v4()),
+                worker_id,
                 settings,
                 connectors,
                 plugins: Arc::new(plugins),
                 dialer: dialer.clone(),
                 clock: Clock::system(),
-                assignments: Assignments::single_node(),
+                assignments,
                 logger_levels: None,
+            });
+            flows.push(Flow {
+                source: pair.source.clone(),
+                target: pair.target.clone(),
+                herder: handle,
             });
             let cancel = cancel.child_token();
             herders.spawn(async move { (pair, herder.run(cancel).await) });
+        }
+        // It goes with this function: nodes ask each other again.
+        let mut rest = JoinSet::new();
+        if let Some(server) = server {
+            rest.spawn(server.serve_flows(flows, cancel.child_token()));
         }
         let mut first_failure = None;
         while let Some(ended) = herders.join_next().await {
@@ -157,6 +191,44 @@ impl Flows {
             first_failure.get_or_insert(failure);
         }
         first_failure.map_or(Ok(()), Err)
+    }
+}
+
+/// Nodes that cannot speak to each other: only the leader stores the task configs of the connectors that it runs.
+struct NoInternalRest;
+
+impl NoInternalRest {
+    fn refuse(connector: &str) -> BoxFuture<'_, Result<(), WorkerClientError>> {
+        Box::pin(async move {
+            Err(WorkerClientError {
+                status: None,
+                message: format!(
+                    "{connector} runs on this node, another node leads, and they cannot speak to each other: set \
+                     dedicated.mode.enable.internal.rest = true on all nodes"
+                ),
+            })
+        })
+    }
+}
+
+impl WorkerClient for NoInternalRest {
+    fn put_task_configs<'a>(
+        &'a self,
+        _leader_url: &'a str,
+        connector: &'a str,
+        _body: Bytes,
+        _signature: Option<RequestSignature>,
+    ) -> BoxFuture<'a, Result<(), WorkerClientError>> {
+        Self::refuse(connector)
+    }
+
+    fn fence_zombies<'a>(
+        &'a self,
+        _leader_url: &'a str,
+        connector: &'a str,
+        _signature: Option<RequestSignature>,
+    ) -> BoxFuture<'a, Result<(), WorkerClientError>> {
+        Self::refuse(connector)
     }
 }
 
