@@ -16,6 +16,7 @@ mod test_client;
 mod transactions;
 mod two_ways;
 mod walk;
+mod workers;
 
 use std::time::Duration;
 
