@@ -1,10 +1,10 @@
 //! Everything that there is to plug in, by class and by alias (`Plugins`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use config_def::ConfigDef;
 use connect_api::VersionRange;
-use connect_transforms::{Kind, PLUGINS};
+use connect_transforms::{Kind, PLUGINS, plugins::STRUCTURED};
 
 use crate::{
     ClientTables, ConfigKeyInfo, ConnectorPlugin, PluginError, PluginInfo, PluginType,
@@ -201,10 +201,13 @@ impl PluginRegistry {
             .or_else(|| self.aliases.get(name).copied())
     }
 
-    /// Every class of a kind.
+    /// Every class of a kind that clients know a worker to have: also the transformations that are refused here, with
+    /// their reason, once somebody names them.
     pub(crate) fn classes(&self, kind: PluginType) -> Vec<String> {
         let of_kind = self.plugins.iter().filter(|plugin| plugin.kind == kind);
-        of_kind.map(|plugin| plugin.class.to_owned()).collect()
+        let refused = STRUCTURED.iter().filter(|_| kind == PluginType::Transformation);
+        let classes: BTreeSet<&str> = of_kind.map(|plugin| plugin.class).chain(refused.copied()).collect();
+        classes.into_iter().map(str::to_owned).collect()
     }
 
     /// The installed version of a class, by its name or an alias.

@@ -68,18 +68,28 @@ pub static TRANSFORMATION_KEYS: &[ConfigKey] = &[
         .doc("Whether the transformation is applied where the predicate says no."),
 ];
 
-/// Transformations of Kafka that need records with fields.
-const STRUCTURED: &[&str] = &[
-    "Cast",
-    "ExtractField",
-    "Flatten",
-    "HeaderFrom",
-    "HoistField",
-    "InsertField",
-    "MaskField",
-    "ReplaceField",
-    "TimestampConverter",
-    "ValueToKey",
+/// Transformations of Kafka that need records with fields. They are refused with that reason, but a worker's list of
+/// classes names them, as clients know it.
+pub static STRUCTURED: &[&str] = &[
+    "org.apache.kafka.connect.transforms.Cast$Key",
+    "org.apache.kafka.connect.transforms.Cast$Value",
+    "org.apache.kafka.connect.transforms.ExtractField$Key",
+    "org.apache.kafka.connect.transforms.ExtractField$Value",
+    "org.apache.kafka.connect.transforms.Flatten$Key",
+    "org.apache.kafka.connect.transforms.Flatten$Value",
+    "org.apache.kafka.connect.transforms.HeaderFrom$Key",
+    "org.apache.kafka.connect.transforms.HeaderFrom$Value",
+    "org.apache.kafka.connect.transforms.HoistField$Key",
+    "org.apache.kafka.connect.transforms.HoistField$Value",
+    "org.apache.kafka.connect.transforms.InsertField$Key",
+    "org.apache.kafka.connect.transforms.InsertField$Value",
+    "org.apache.kafka.connect.transforms.MaskField$Key",
+    "org.apache.kafka.connect.transforms.MaskField$Value",
+    "org.apache.kafka.connect.transforms.ReplaceField$Key",
+    "org.apache.kafka.connect.transforms.ReplaceField$Value",
+    "org.apache.kafka.connect.transforms.TimestampConverter$Key",
+    "org.apache.kafka.connect.transforms.TimestampConverter$Value",
+    "org.apache.kafka.connect.transforms.ValueToKey",
 ];
 
 /// A class that cannot be used, and why.
@@ -112,10 +122,11 @@ pub fn plugin(kind: Kind, class: &str) -> Result<&'static Plugin, UnknownPlugin>
     if let Some(found) = found {
         return Ok(found);
     }
-    let simple = simple_name(class);
-    let outer = simple.split_once('$').map_or(simple, |(outer, _)| outer);
+    let is_structured = STRUCTURED
+        .iter()
+        .any(|structured| outer_name(structured) == outer_name(class));
     let class = class.to_owned();
-    if kind == Kind::Transformation && STRUCTURED.contains(&outer) {
+    if kind == Kind::Transformation && is_structured {
         return Err(UnknownPlugin::Structured { class, kind });
     }
     Err(UnknownPlugin::NotFound { class, kind })
@@ -139,6 +150,12 @@ const fn predicate(class: &'static str, config: &'static ConfigDef) -> Plugin {
 
 fn simple_name(class: &str) -> &str {
     class.rsplit('.').next().unwrap_or(class)
+}
+
+/// `Cast` of `org.apache.kafka.connect.transforms.Cast$Key`.
+fn outer_name(class: &str) -> &str {
+    let simple = simple_name(class);
+    simple.split_once('$').map_or(simple, |(outer, _)| outer)
 }
 
 fn names(kind: Kind) -> String {
