@@ -37,4 +37,6 @@ mod topic_reader;
 
 pub use clock::Clock;
 pub use environment::MirrorEnvironment;
-pub use metrics::{CheckpointKey, MetricKey, MirrorMetrics, PartitionMetrics, PartitionSnapshot, Stats};
+pub use metrics::{
+    BatchCounts, CheckpointKey, MetricKey, MirrorMetrics, PartitionMetrics, PartitionSnapshot, Rebuilt, Stats,
+};

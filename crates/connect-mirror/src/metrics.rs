@@ -2,20 +2,22 @@
 //!
 //! A task touches its partition's metrics once per batch. Reporters read [`MirrorMetrics::snapshot`].
 
+mod batches;
 mod checkpoints;
-mod sampled;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+pub use kafka_client::metrics::Stats;
+use kafka_client::metrics::{SampledRate, SampledStats};
 use kafka_wire::TopicPartition;
 
-pub use self::checkpoints::CheckpointKey;
-use self::{
-    checkpoints::CheckpointMetrics,
-    sampled::{SampledRate, SampledStats},
+use self::checkpoints::CheckpointMetrics;
+pub use self::{
+    batches::{BatchCounts, Rebuilt},
+    checkpoints::CheckpointKey,
 };
 
 /// The metrics of every mirror task of this process, by flow, connector task and remote partition.
@@ -33,6 +35,8 @@ pub struct MetricKey {
     pub task_id: Arc<str>,
     /// The remote topic and its partition.
     pub remote: TopicPartition,
+    /// The topic's name at the source.
+    pub source_topic: Arc<str>,
 }
 
 impl MirrorMetrics {
@@ -88,6 +92,13 @@ struct Values {
     bytes: SampledRate,
     record_age: SampledStats,
     replication_latency: SampledStats,
+    polled_records: u64,
+    batches: BatchCounts,
+    in_flight_bytes: u64,
+    /// Of what was taken from the source and is not acknowledged, the oldest record's.
+    oldest_waiting_timestamp: Option<i64>,
+    newest_written_timestamp: Option<i64>,
+    last_written_ms: Option<i64>,
     records_lost: u64,
     high_watermark: i64,
     next_to_acknowledge: i64,
@@ -96,8 +107,10 @@ struct Values {
 
 impl PartitionMetrics {
     /// A batch came from the source. `bytes` is its payload as it travels: a mirror does not open it to add up values.
-    pub(crate) fn polled(&self, now_ms: i64, bytes: u64, oldest_timestamp: i64, newest_timestamp: i64) {
+    pub(crate) fn polled(&self, now_ms: i64, records: u64, bytes: u64, oldest_timestamp: i64, newest_timestamp: i64) {
         let mut values = lock(&self.0);
+        values.polled_records += records;
+        values.oldest_waiting_timestamp.get_or_insert(oldest_timestamp);
         values.byte_count += bytes;
         values.bytes.record(now_ms, bytes as f64);
         values
@@ -115,13 +128,22 @@ impl PartitionMetrics {
         values.next_to_acknowledge = next;
     }
 
-    /// The target acknowledged `records`; the next upstream offset to be acknowledged is `next`.
-    pub(crate) fn acknowledged(&self, now_ms: i64, records: u64, oldest: i64, newest: i64, next: i64) {
+    /// The target acknowledged `records`. What is acknowledged `next`: its upstream offset, and the oldest timestamp of
+    /// what is on its way already.
+    pub(crate) fn acknowledged(
+        &self,
+        now_ms: i64,
+        records: u64,
+        (oldest, newest): (i64, i64),
+        next: (i64, Option<i64>),
+    ) {
         let mut values = lock(&self.0);
-        values.next_to_acknowledge = next;
+        (values.next_to_acknowledge, values.oldest_waiting_timestamp) = next;
+        values.newest_written_timestamp = Some(newest);
         if records == 0 {
             return; // a transformation dropped them all
         }
+        values.last_written_ms = Some(now_ms);
         values.record_count += records;
         values.records.record(now_ms, records as f64);
         values
@@ -130,6 +152,21 @@ impl PartitionMetrics {
         values
             .replication_latency
             .record(now_ms, now_ms.saturating_sub(newest) as f64);
+    }
+
+    /// How a batch is carried: as it is, or rebuilt for a reason.
+    pub(crate) fn carried(&self, rebuilt: Option<Rebuilt>) {
+        lock(&self.0).batches.carried(rebuilt);
+    }
+
+    /// A batch was cut into smaller ones.
+    pub(crate) fn cut(&self) {
+        lock(&self.0).batches.cut += 1;
+    }
+
+    /// Bytes that are on their way to the target.
+    pub(crate) fn in_flight(&self, bytes: usize) {
+        lock(&self.0).in_flight_bytes = bytes as u64;
     }
 
     /// Records that the source lost before they could be copied.
@@ -145,6 +182,7 @@ impl PartitionMetrics {
     /// All values at `now_ms`.
     pub fn snapshot(&self, now_ms: i64) -> PartitionSnapshot {
         let mut values = lock(&self.0);
+        let lag = values.lag();
         PartitionSnapshot {
             record_count: values.record_count,
             record_rate: values.records.per_second(now_ms),
@@ -153,9 +191,37 @@ impl PartitionMetrics {
             record_age_ms: values.record_age.snapshot(now_ms),
             replication_latency_ms: values.replication_latency.snapshot(now_ms),
             records_lost: values.records_lost,
-            lag: values.high_watermark.saturating_sub(values.next_to_acknowledge).max(0),
+            lag,
+            lag_bytes: values.lag_bytes(lag),
+            lag_ms: values.lag_ms(lag, now_ms),
+            in_flight_bytes: values.in_flight_bytes,
+            batches: values.batches,
+            last_written_ms: values.last_written_ms,
             held_back: values.held_back.clone(),
         }
+    }
+}
+
+impl Values {
+    fn lag(&self) -> i64 {
+        self.high_watermark.saturating_sub(self.next_to_acknowledge).max(0)
+    }
+
+    /// What is not read yet has no known size: it is taken to be as large as what was read.
+    fn lag_bytes(&self, lag: i64) -> f64 {
+        match (lag, self.polled_records) {
+            (0, _) => 0.0,
+            (_, 0) => f64::NAN,
+            (lag, records) => lag as f64 * self.byte_count as f64 / records as f64,
+        }
+    }
+
+    fn lag_ms(&self, lag: i64, now_ms: i64) -> f64 {
+        if lag == 0 {
+            return 0.0;
+        }
+        let behind = self.oldest_waiting_timestamp.or(self.newest_written_timestamp);
+        behind.map_or(f64::NAN, |timestamp| now_ms.saturating_sub(timestamp).max(0) as f64)
     }
 }
 
@@ -178,21 +244,18 @@ pub struct PartitionSnapshot {
     pub records_lost: u64,
     /// Records between the source's end and the last acknowledged one.
     pub lag: i64,
+    /// About how many bytes that is, at the size of what was read so far; NaN as long as nothing was.
+    pub lag_bytes: f64,
+    /// Age of the oldest record that was not acknowledged, 0 without a lag; NaN as long as no record is known.
+    pub lag_ms: f64,
+    /// Bytes on their way to the target.
+    pub in_flight_bytes: u64,
+    /// How batches were carried.
+    pub batches: BatchCounts,
+    /// When the target acknowledged records last, in milliseconds since 1970.
+    pub last_written_ms: Option<i64>,
     /// Why the partition is held back, if it is.
     pub held_back: Option<Arc<str>>,
-}
-
-/// The last value and a window of at most a minute.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Stats {
-    /// The newest value, 0 before the first.
-    pub last: f64,
-    /// Smallest in the window, NaN when it is empty.
-    pub min: f64,
-    /// Largest in the window, NaN when it is empty.
-    pub max: f64,
-    /// Mean of the window, NaN when it is empty.
-    pub avg: f64,
 }
 
 /// Nothing that is done under these locks can leave a value half-changed.
@@ -220,7 +283,7 @@ mod tests {
     #[test]
     fn ages_of_a_batch_reach_from_its_oldest_to_its_newest_record() {
         let metrics = PartitionMetrics::default();
-        metrics.polled(NOW, 100, NOW - 7, NOW - 5);
+        metrics.polled(NOW, 2, 100, NOW - 7, NOW - 5);
         let snapshot = metrics.snapshot(NOW);
         assert_eq!(snapshot.byte_count, 100);
         assert_eq!(
@@ -239,10 +302,31 @@ mod tests {
         let metrics = PartitionMetrics::default();
         metrics.fetched(100, 40);
         assert_eq!(metrics.snapshot(NOW).lag, 60);
-        metrics.acknowledged(NOW, 10, NOW - 2, NOW - 1, 50);
+        metrics.acknowledged(NOW, 10, (NOW - 2, NOW - 1), (50, None));
         assert_eq!(metrics.snapshot(NOW).lag, 50);
         metrics.fetched(120, 50);
         assert_eq!(metrics.snapshot(NOW).lag, 70);
+    }
+
+    #[test]
+    fn lag_in_time_is_the_age_of_the_oldest_record_that_is_not_acknowledged() {
+        let metrics = PartitionMetrics::default();
+        metrics.fetched(40, 0);
+        let before = metrics.snapshot(NOW);
+        assert!(before.lag_ms.is_nan() && before.lag_bytes.is_nan());
+        metrics.polled(NOW, 10, 1000, NOW - 900, NOW - 800);
+        metrics.polled(NOW, 10, 3000, NOW - 700, NOW - 600);
+        let lags = |metrics: &PartitionMetrics| {
+            let now = metrics.snapshot(NOW);
+            (now.lag, now.lag_bytes, now.lag_ms)
+        };
+        assert_eq!(lags(&metrics), (40, 8000.0, 900.0));
+        metrics.acknowledged(NOW, 10, (NOW - 900, NOW - 800), (10, Some(NOW - 700)));
+        assert_eq!(lags(&metrics), (30, 6000.0, 700.0));
+        metrics.acknowledged(NOW, 10, (NOW - 700, NOW - 600), (20, None));
+        assert_eq!(lags(&metrics), (20, 4000.0, 600.0), "older than what comes next");
+        metrics.fetched(20, 20);
+        assert_eq!(lags(&metrics), (0, 0.0, 0.0));
     }
 
     #[test]
@@ -253,6 +337,7 @@ mod tests {
             target: "B".into(),
             task_id: "MirrorSourceConnector-0".into(),
             remote: TopicPartition::new("A.orders", 1),
+            source_topic: "orders".into(),
         };
         all.register(key.clone()).lost(3);
         assert_eq!(all.snapshot(NOW)[0].1.records_lost, 3);

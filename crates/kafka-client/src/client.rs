@@ -51,7 +51,7 @@ struct Refresh {
 impl Client {
     /// A client that will reach brokers through `dialer`.
     pub fn new(config: ClientConfig, dialer: Dialer) -> Self {
-        let metrics = Arc::new(ClientMetrics::default());
+        let metrics = dialer.metrics_of(&config.client_id);
         let pool = Pool::new(&config, dialer, metrics.clone());
         let (metadata, refresh) = (ArcSwap::default(), Refresh::default());
         Self {

@@ -18,6 +18,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::error::Error;
+use crate::metrics::{ClientMetrics, ClientRegistry};
 
 /// How sockets are set up.
 #[derive(Debug, Clone)]
@@ -52,6 +53,7 @@ pub trait Dial: Send + Sync {
 pub struct Dialer {
     dial: Arc<dyn Dial>,
     options: SocketOptions,
+    clients: Arc<ClientRegistry>,
 }
 
 impl Dialer {
@@ -65,6 +67,7 @@ impl Dialer {
         Self {
             dial: Arc::new(dial),
             options: SocketOptions::default(),
+            clients: Arc::default(),
         }
     }
 
@@ -76,6 +79,16 @@ impl Dialer {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         Self::new(FromFn(connect))
+    }
+
+    /// The counters of every client that connects this way, by `client.id`.
+    pub fn clients(&self) -> Vec<(Arc<str>, Arc<ClientMetrics>)> {
+        self.clients.all()
+    }
+
+    /// Where a new client of this id counts.
+    pub(crate) fn metrics_of(&self, client_id: &str) -> Arc<ClientMetrics> {
+        self.clients.metrics(client_id)
     }
 
     /// The socket options in force.

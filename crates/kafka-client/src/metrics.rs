@@ -1,6 +1,12 @@
 //! Plain counters, kept without locks. An exporter reads them; nothing here knows how.
 
+mod registry;
+mod sampled;
+
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+pub(crate) use self::registry::ClientRegistry;
+pub use self::sampled::{SampledRate, SampledStats, Stats};
 
 /// Counters of the traffic with one broker, or with all of them.
 #[derive(Debug, Default)]
@@ -63,6 +69,7 @@ pub struct ClientMetrics {
     connections_failed: AtomicU64,
     connections_open: AtomicU64,
     metadata_refreshes: AtomicU64,
+    merged_batches: AtomicU64,
 }
 
 impl ClientMetrics {
@@ -77,6 +84,10 @@ impl ClientMetrics {
 
     pub(crate) fn connection_failed(&self) {
         self.connections_failed.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn merged(&self, batches: u64) {
+        self.merged_batches.fetch_add(batches, Relaxed);
     }
 
     pub(crate) fn metadata_refreshed(&self) {
@@ -96,6 +107,11 @@ impl ClientMetrics {
     /// Attempts to connect that failed.
     pub fn connections_failed(&self) -> u64 {
         self.connections_failed.load(Relaxed)
+    }
+
+    /// Small batches that a producer put into one with their neighbours.
+    pub fn merged_batches(&self) -> u64 {
+        self.merged_batches.load(Relaxed)
     }
 
     /// Metadata responses taken in.

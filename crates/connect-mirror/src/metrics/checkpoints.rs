@@ -5,9 +5,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use kafka_client::metrics::SampledStats;
 use kafka_wire::TopicPartition;
 
-use super::{Stats, lock, sampled::SampledStats};
+use super::{Stats, lock};
 
 /// Which group in which remote partition a latency is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

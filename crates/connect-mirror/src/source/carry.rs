@@ -4,7 +4,7 @@
 
 use kafka_wire::{BatchBuilder, Compression, Entry, INFLATE_CAP_BYTES, OutgoingBatch, RecordBatch, TimestampType};
 
-use crate::clock::Clock;
+use crate::{clock::Clock, metrics::Rebuilt};
 
 /// A batch whose codec or format is changed is cut here, so that what was small compressed fits the limit that targets
 /// have by default (`max.message.bytes` 1,048,588) when it no longer is.
@@ -44,7 +44,7 @@ pub(crate) struct Unreadable {
 /// it had to be cut.
 pub(crate) fn carry(entry: &Entry, from: i64, rules: &CarryRules) -> Result<Vec<Carried>, Unreadable> {
     let carried = match entry {
-        Entry::Batch(batch) if may_pass(batch, from, rules) => pass(batch).map(Some),
+        Entry::Batch(batch) if why_rebuilt(entry, from, rules).is_none() => pass(batch).map(Some),
         Entry::Batch(batch) => batch
             .verify()
             .and_then(|_crc| rebuild(entry, from, batch.compression()?, rules)),
@@ -70,27 +70,34 @@ pub(crate) fn carry(entry: &Entry, from: i64, rules: &CarryRules) -> Result<Vec<
 pub(crate) fn is_heavy(entry: &Entry, from: i64, rules: &CarryRules) -> bool {
     /// lz4, the fastest codec, needs half a millisecond for about this much, in and out.
     const HEAVY_BYTES: usize = 128 * 1024;
-    let may_pass = match entry {
-        Entry::Batch(batch) => may_pass(batch, from, rules),
-        Entry::Legacy(_) => false,
-    };
     let is_cut = rules.max_batch_bytes.is_some_and(|limit| entry.size_bytes() > limit);
-    entry.size_bytes() >= HEAVY_BYTES && (is_cut || !may_pass)
+    entry.size_bytes() >= HEAVY_BYTES && (is_cut || why_rebuilt(entry, from, rules).is_some())
 }
 
-fn may_pass(batch: &RecordBatch, from: i64, rules: &CarryRules) -> bool {
+/// Why the entry cannot pass as it is; `None` if it can.
+pub(crate) fn why_rebuilt(entry: &Entry, from: i64, rules: &CarryRules) -> Option<Rebuilt> {
+    let Entry::Batch(batch) = entry else {
+        return Some(Rebuilt::OldFormat);
+    };
     let codec_is_kept = match (rules.compression, batch.compression()) {
         (None, Ok(_)) => true,
         (Some(wanted), Ok(codec)) => wanted == codec,
         (_, Err(_)) => false,
     };
     let has_timestamps = batch.base_timestamp() > NO_TIMESTAMP && batch.max_timestamp() > NO_TIMESTAMP;
-    batch.is_dense()
-        && batch.record_count() > 0
-        && batch.base_offset() >= from
-        && batch.timestamp_type() == TimestampType::CreateTime
-        && has_timestamps
-        && codec_is_kept
+    if !codec_is_kept {
+        Some(Rebuilt::Codec)
+    } else if batch.base_offset() < from {
+        Some(Rebuilt::Position)
+    } else if !batch.is_dense() || batch.record_count() <= 0 {
+        Some(Rebuilt::Holes)
+    } else if batch.timestamp_type() != TimestampType::CreateTime {
+        Some(Rebuilt::LogAppendTime)
+    } else if !has_timestamps {
+        Some(Rebuilt::NoTimestamp)
+    } else {
+        None
+    }
 }
 
 fn pass(batch: &RecordBatch) -> Result<Carried, kafka_wire::Error> {

@@ -134,6 +134,8 @@ impl Copier {
                 continue;
             };
             self.in_flight_bytes -= sent.cost_bytes();
+            let partition = &self.partitions[at];
+            partition.metrics.in_flight(partition.in_flight_bytes());
             match outcome.result {
                 Ok(base) => {
                     let written = outcome.records.map(|places| sent.upstream.select(&places));
@@ -144,9 +146,9 @@ impl Copier {
                     let partition = &mut self.partitions[at];
                     // Behind the last record there may be offsets that hold none, such as markers.
                     let next = partition.oldest_in_flight().unwrap_or(partition.position);
-                    partition
-                        .metrics
-                        .acknowledged(now_ms, records, sent.oldest_timestamp, sent.newest_timestamp, next);
+                    let next = (next, partition.oldest_waiting_timestamp());
+                    let timestamps = (sent.oldest_timestamp, sent.newest_timestamp);
+                    partition.metrics.acknowledged(now_ms, records, timestamps, next);
                     if partition.written() {
                         partition.metrics.held_back(None);
                         tracing::info!(task = self.task_id, partition = %partition.source, "partition flows again");
@@ -203,6 +205,8 @@ impl Copier {
                 return Ok(());
             };
             let rules = self.rules(partition);
+            let rebuilt = carry::why_rebuilt(&entry, from, &rules);
+            self.partitions[partition].metrics.carried(rebuilt);
             if carry::is_heavy(&entry, from, &rules) {
                 let job = tokio::task::spawn_blocking(move || carry::carry(&entry, from, &rules));
                 self.rebuilding = Some(Rebuilding {
@@ -227,7 +231,12 @@ impl Copier {
 
     fn on_carried(&mut self, at: usize, carried: Result<Vec<Carried>, Unreadable>) {
         match carried {
-            Ok(carried) => carried.into_iter().for_each(|carried| self.send(at, carried)),
+            Ok(carried) => {
+                if carried.len() > 1 {
+                    self.partitions[at].metrics.cut();
+                }
+                carried.into_iter().for_each(|carried| self.send(at, carried));
+            }
             Err(unreadable) => {
                 let held = self.partitions[at].unreadable(unreadable.offset, Instant::now());
                 self.hold_unreadable(at, &held, &unreadable);
@@ -239,16 +248,13 @@ impl Copier {
         let partition = &mut self.partitions[at];
         let timestamps = (batch.base_timestamp(), batch.max_timestamp());
         let bytes = batch.size_bytes();
+        let records = u64::from(batch.record_count().unsigned_abs());
         partition
             .metrics
-            .polled(self.clock.now_ms(), bytes as u64, timestamps.0, timestamps.1);
+            .polled(self.clock.now_ms(), records, bytes as u64, timestamps.0, timestamps.1);
         let source_offset = SourceOffset(upstream.last_offset());
-        let (sequence, cost) = partition.send(
-            upstream,
-            u64::from(batch.record_count().unsigned_abs()),
-            bytes,
-            timestamps,
-        );
+        let (sequence, cost) = partition.send(upstream, records, bytes, timestamps);
+        partition.metrics.in_flight(partition.in_flight_bytes());
         self.in_flight_bytes += cost;
         self.ready.push(SourceBatch {
             source_partition: partition.key.clone(),

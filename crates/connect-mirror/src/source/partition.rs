@@ -225,6 +225,11 @@ impl Partition {
         self.in_flight_bytes
     }
 
+    /// The oldest timestamp in the oldest batch that has no outcome yet.
+    pub(crate) fn oldest_waiting_timestamp(&self) -> Option<i64> {
+        self.in_flight.front().map(|sent| sent.oldest_timestamp)
+    }
+
     /// The oldest source offset that has no outcome yet.
     pub(crate) fn oldest_in_flight(&self) -> Option<i64> {
         self.in_flight.front().map(|sent| sent.upstream.first_offset())

@@ -61,7 +61,7 @@ impl MirrorSourceTask {
         let mut partitions = Vec::new();
         for (source, key) in config.assigned.iter().zip(keys) {
             let remote = TopicPartition::new(config.rules.remote_topic(&source.topic), source.partition);
-            let metric = self.metric_key(&config, &context.task_id, &remote);
+            let metric = self.metric_key(&config, &context.task_id, source, &remote);
             let registered = self.environment.metrics.register(metric.clone());
             metrics.push(metric);
             partitions.push(Partition::new(source.clone(), remote, Arc::new(key), registered));
@@ -94,12 +94,19 @@ impl MirrorSourceTask {
         Some(OffsetSyncs { writer, producer })
     }
 
-    fn metric_key(&self, config: &MirrorSourceTaskConfig, task_id: &str, remote: &TopicPartition) -> MetricKey {
+    fn metric_key(
+        &self,
+        config: &MirrorSourceTaskConfig,
+        task_id: &str,
+        source: &TopicPartition,
+        remote: &TopicPartition,
+    ) -> MetricKey {
         MetricKey {
             source: config.rules.source_alias.as_str().into(),
             target: config.rules.target_alias.as_str().into(),
             task_id: task_id.into(),
             remote: remote.clone(),
+            source_topic: source.topic.clone(),
         }
     }
 }

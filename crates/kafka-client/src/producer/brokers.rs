@@ -88,6 +88,7 @@ impl Producer {
                 continue;
             }
             let Some(pending) = queue.take() else { continue };
+            self.client.metrics().merged(pending.newly_merged());
             queue.sent_to = Some(node_id);
             bytes += pending.batch.size_bytes();
             sent.push(Sent { partition, pending });

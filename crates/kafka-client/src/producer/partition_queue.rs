@@ -59,6 +59,15 @@ impl Pending {
         }
     }
 
+    /// How many batches were put into this one, if it goes for the first time.
+    pub(super) fn newly_merged(&self) -> u64 {
+        match self.parts.len() {
+            1 => 0,
+            _ if self.is_repeat => 0,
+            parts => parts as u64,
+        }
+    }
+
     fn is_refused_for_our_merging(&self) -> bool {
         self.parts.len() > 1 && self.refusal.as_ref().is_some_and(Refused::is_too_large)
     }

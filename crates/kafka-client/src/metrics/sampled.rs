@@ -1,6 +1,17 @@
 //! Kafka's windowed statistics: two samples of 30 seconds, the older one thrown away when a third begins.
 
-use super::Stats;
+/// The last value and a window of at most a minute.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stats {
+    /// The newest value, 0 before the first.
+    pub last: f64,
+    /// Smallest in the window, NaN when it is empty.
+    pub min: f64,
+    /// Largest in the window, NaN when it is empty.
+    pub max: f64,
+    /// Mean of the window, NaN when it is empty.
+    pub avg: f64,
+}
 
 const SAMPLES: usize = 2;
 const SAMPLE_MS: i64 = 30_000;
@@ -66,15 +77,16 @@ impl Window {
 
 /// Events per second over the window.
 #[derive(Debug, Default)]
-pub(super) struct SampledRate(Window);
+pub struct SampledRate(Window);
 
 impl SampledRate {
-    pub(super) fn record(&mut self, now_ms: i64, value: f64) {
+    /// Something happened, `value` times.
+    pub fn record(&mut self, now_ms: i64, value: f64) {
         self.0.record(now_ms, value);
     }
 
     /// As Kafka's `Rate`: a window that has not lasted one full sample yet counts as one.
-    pub(super) fn per_second(&mut self, now_ms: i64) -> f64 {
+    pub fn per_second(&mut self, now_ms: i64) -> f64 {
         self.0.purge(now_ms);
         let Some(oldest) = self.0.0.first() else { return 0.0 };
         let elapsed_ms = now_ms - oldest.started_ms;
@@ -86,18 +98,20 @@ impl SampledRate {
 
 /// Last, smallest, largest and mean value.
 #[derive(Debug, Default)]
-pub(super) struct SampledStats {
+pub struct SampledStats {
     last: f64,
     window: Window,
 }
 
 impl SampledStats {
-    pub(super) fn record(&mut self, now_ms: i64, value: f64) {
+    /// A value was seen.
+    pub fn record(&mut self, now_ms: i64, value: f64) {
         self.last = value;
         self.window.record(now_ms, value);
     }
 
-    pub(super) fn snapshot(&mut self, now_ms: i64) -> Stats {
+    /// What there is at `now_ms`.
+    pub fn snapshot(&mut self, now_ms: i64) -> Stats {
         self.window.purge(now_ms);
         if self.window.count() == 0 {
             return Stats {
