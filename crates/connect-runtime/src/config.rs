@@ -386,6 +386,16 @@ static DISTRIBUTED_KEYS: &[ConfigKey] = &[
         .doc("After how long without metadata to begin again with bootstrap.servers."),
 ];
 
+/// Where metrics can be read, and how many labels they may have. Whoever serves them reads these.
+pub const METRICS_KEYS: &[ConfigKey] = &[
+    key("heliograph.metrics.listener", Type::String)
+        .doc("Where metrics are served beside the REST listeners: http://host:port."),
+    key("heliograph.metrics.max.partitions", Type::Int)
+        .default("2000")
+        .validator(Validator::AtLeast(0))
+        .doc("How many partitions have metrics of their own; the others are added up per flow."),
+];
+
 /// [`CONFIG_DEF`] and the keys that Kafka's worker does not have: for whoever tells known keys from unknown ones.
 pub static KNOWN_KEYS: ConfigDef = ConfigDef::new(&[
     WORKER_KEYS,
@@ -396,6 +406,7 @@ pub static KNOWN_KEYS: ConfigDef = ConfigDef::new(&[
     security::SASL,
     DISTRIBUTED_KEYS,
     RESTART_KEYS,
+    METRICS_KEYS,
 ]);
 
 /// The table of a distributed worker.

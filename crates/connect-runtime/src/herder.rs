@@ -71,7 +71,7 @@ use self::{
 };
 use crate::{
     clock::Clock,
-    metrics::TaskMetrics,
+    metrics::{TaskMetrics, WorkerMetrics},
     plugins::Plugins,
     settings::WorkerSettings,
     storage::{
@@ -173,6 +173,7 @@ pub struct Herder {
     generation: i32,
     lifecycle: Lifecycle,
     progress: watch::Sender<Progress>,
+    metrics: Arc<WorkerMetrics>,
 }
 
 /// A task restarts when its connector's task configs were written anew, whatever is in them.
@@ -276,6 +277,7 @@ impl Herder {
             generation: 0,
             lifecycle: Lifecycle::Starting,
             progress,
+            metrics: handle.metrics(),
         };
         (herder, handle)
     }

@@ -1,19 +1,33 @@
 //! Counters that an exporter reads; they are touched per batch, never per record.
 
+mod windows;
+mod worker;
+
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex,
+        Mutex, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use kafka_wire::TopicPartition;
+use tokio::time::Instant;
+
+use self::windows::Windows;
+pub use self::{
+    windows::{Share, TaskWindows},
+    worker::{RebalanceSnapshot, StartupSnapshot, WorkerMetrics},
+};
+use crate::worker::State;
 
 /// What one task has done since it was started.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TaskMetrics {
+    /// Windows count milliseconds from here.
+    began: Instant,
+    windows: Mutex<Windows>,
     polled_records: AtomicU64,
     polled_batches: AtomicU64,
     written_records: AtomicU64,
@@ -29,6 +43,9 @@ pub struct TaskMetrics {
     record_errors: AtomicU64,
     records_skipped: AtomicU64,
     errors_logged: AtomicU64,
+    active_records: AtomicI64,
+    /// Since `began`; −1 for never.
+    last_error_ms: AtomicI64,
     any_refused: AtomicBool,
     refused: Mutex<BTreeMap<TopicPartition, String>>,
 }
@@ -66,11 +83,61 @@ pub struct TaskCounters {
     pub records_skipped: u64,
     /// Log lines about them (`errors.log.enable`).
     pub errors_logged: u64,
+    /// Records that were given to the producer and have no outcome yet.
+    pub active_records: i64,
+    /// How long ago a record failed last; `None` if never.
+    pub since_last_error_ms: Option<i64>,
     /// Target partitions that take nothing at the moment, and why.
     pub refused: BTreeMap<TopicPartition, String>,
 }
 
+impl Default for TaskMetrics {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            windows: Mutex::default(),
+            polled_records: AtomicU64::default(),
+            polled_batches: AtomicU64::default(),
+            written_records: AtomicU64::default(),
+            written_bytes: AtomicU64::default(),
+            written_batches: AtomicU64::default(),
+            refused_batches: AtomicU64::default(),
+            poll_failures: AtomicU64::default(),
+            commits: AtomicU64::default(),
+            commit_failures: AtomicU64::default(),
+            commit_time_ms: AtomicU64::default(),
+            last_commit_ms: AtomicI64::default(),
+            filtered_records: AtomicU64::default(),
+            record_errors: AtomicU64::default(),
+            records_skipped: AtomicU64::default(),
+            errors_logged: AtomicU64::default(),
+            active_records: AtomicI64::default(),
+            last_error_ms: AtomicI64::new(-1),
+            any_refused: AtomicBool::default(),
+            refused: Mutex::default(),
+        }
+    }
+}
+
 impl TaskMetrics {
+    /// The windowed values now.
+    pub fn windows(&self) -> TaskWindows {
+        self.with_windows(Windows::read)
+    }
+
+    fn with_windows<T>(&self, change: impl FnOnce(&mut Windows, i64) -> T) -> T {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut windows, self.now_ms())
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.began.elapsed().as_millis() as i64
+    }
+
+    pub(crate) fn state(&self, state: State) {
+        self.with_windows(|windows, now_ms| windows.state(now_ms, state));
+    }
+
     /// The counters now.
     pub fn read(&self) -> TaskCounters {
         TaskCounters {
@@ -89,13 +156,30 @@ impl TaskMetrics {
             record_errors: self.record_errors.load(Relaxed),
             records_skipped: self.records_skipped.load(Relaxed),
             errors_logged: self.errors_logged.load(Relaxed),
+            active_records: self.active_records.load(Relaxed),
+            since_last_error_ms: Some(self.last_error_ms.load(Relaxed))
+                .filter(|last| *last >= 0)
+                .map(|last| self.now_ms() - last),
             refused: self.refused.lock().expect("no holder of this lock panics").clone(),
         }
     }
 
-    pub(crate) fn polled(&self, batches: u64, records: u64) {
+    pub(crate) fn polled(&self, took: Duration, batches: u64, records: u64) {
+        self.with_windows(|windows, now_ms| windows.polled(now_ms, took, records));
         self.polled_batches.fetch_add(batches, Relaxed);
         self.polled_records.fetch_add(records, Relaxed);
+    }
+
+    /// Records went to the producer.
+    pub(crate) fn submitted(&self, records: u64) {
+        let active = self.active_records.fetch_add(records as i64, Relaxed) + records as i64;
+        self.with_windows(|windows, now_ms| windows.active(now_ms, active));
+    }
+
+    /// There is an outcome for them.
+    pub(crate) fn settled(&self, records: u64) {
+        let active = self.active_records.fetch_sub(records as i64, Relaxed) - records as i64;
+        self.with_windows(|windows, now_ms| windows.active(now_ms, active));
     }
 
     pub(crate) fn filtered(&self, records: u64) {
@@ -104,6 +188,7 @@ impl TaskMetrics {
 
     pub(crate) fn record_errors(&self, records: u64, skipped: bool, logged: bool) {
         self.record_errors.fetch_add(records, Relaxed);
+        self.last_error_ms.store(self.now_ms(), Relaxed);
         self.records_skipped
             .fetch_add(if skipped { records } else { 0 }, Relaxed);
         self.errors_logged.fetch_add(u64::from(logged), Relaxed);
@@ -114,6 +199,7 @@ impl TaskMetrics {
     }
 
     pub(crate) fn written(&self, target: &TopicPartition, records: u64, bytes: u64) {
+        self.with_windows(|windows, now_ms| windows.written(now_ms, records));
         self.written_batches.fetch_add(1, Relaxed);
         self.written_records.fetch_add(records, Relaxed);
         self.written_bytes.fetch_add(bytes, Relaxed);
@@ -133,12 +219,14 @@ impl TaskMetrics {
     }
 
     pub(crate) fn committed(&self, took: Duration, now_ms: i64) {
+        self.with_windows(|windows, now_ms| windows.committed(now_ms, Some(took)));
         self.commits.fetch_add(1, Relaxed);
         self.commit_time_ms.fetch_add(took.as_millis() as u64, Relaxed);
         self.last_commit_ms.store(now_ms, Relaxed);
     }
 
     pub(crate) fn commit_failed(&self) {
+        self.with_windows(|windows, now_ms| windows.committed(now_ms, None));
         self.commit_failures.fetch_add(1, Relaxed);
     }
 }

@@ -185,6 +185,7 @@ impl Herder {
                 if let Some(group) = &mut self.group {
                     group.rebalancing = true;
                 }
+                self.metrics.rebalance_began();
                 self.begin_stage("waiting for the group to share out connectors and tasks");
             }
             GroupNews::Event(GroupEvent::Suspended) => drop(self.hold.send_replace(true)),
@@ -238,6 +239,12 @@ impl Herder {
     }
 
     fn on_assigned(&mut self, round: &Round) {
+        let protocol = match round.protocol {
+            ConnectProtocol::Eager => "eager",
+            protocol => protocol.group_name(),
+        };
+        self.metrics
+            .rebalance_ended(round.generation, &round.leader_url, protocol);
         let Some(group) = &mut self.group else { return };
         group.rebalancing = group.rejoin.is_some();
         if let Some(Share::Of(part)) = &mut self.share {

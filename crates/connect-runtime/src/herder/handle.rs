@@ -11,7 +11,7 @@ use super::{
     stage::{Progress, Stage},
 };
 use crate::{
-    metrics::TaskMetrics,
+    metrics::{TaskMetrics, WorkerMetrics},
     plugins::Plugins,
     storage::config::RawConfig,
     worker::{ConnectorTaskId, TargetState},
@@ -30,6 +30,7 @@ pub struct HerderHandle {
     requests: mpsc::Sender<Request>,
     progress: watch::Receiver<Progress>,
     plugins: Arc<dyn Plugins>,
+    metrics: Arc<WorkerMetrics>,
 }
 
 impl fmt::Debug for HerderHandle {
@@ -46,6 +47,7 @@ impl HerderHandle {
             requests,
             progress: seen,
             plugins,
+            metrics: Arc::default(),
         };
         (handle, receiver, progress)
     }
@@ -63,6 +65,11 @@ impl HerderHandle {
     /// The id of the cluster with the internal topics, once it is known. Never waits.
     pub fn kafka_cluster_id(&self) -> Option<String> {
         self.progress.borrow().kafka_cluster_id.clone()
+    }
+
+    /// The worker's own counters. Never waits.
+    pub fn metrics(&self) -> Arc<WorkerMetrics> {
+        self.metrics.clone()
     }
 
     /// Waits until the herder has time, as any request does.

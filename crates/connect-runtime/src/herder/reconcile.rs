@@ -130,6 +130,9 @@ impl Herder {
                         if child.phase == Phase::Active {
                             self.restarts.connector_started(&name, state);
                         }
+                        if child.state == State::Unassigned {
+                            self.metrics.connector_started(state != State::Failed);
+                        }
                         (child.state, child.trace) = (state, trace.clone());
                         self.put_status(StatusKey::Connector(name.to_string()), state, trace);
                     }
@@ -140,6 +143,9 @@ impl Herder {
                 let Some(child) = self.tasks.get_mut(&id).filter(|child| child.run == run) else {
                     return;
                 };
+                if child.state == State::Unassigned {
+                    self.metrics.task_started(true);
+                }
                 (child.state, child.trace) = (state, None);
                 info!(task = %id, ?state, "task changed its state");
                 self.put_status(StatusKey::Task(id), state, None);
@@ -195,6 +201,9 @@ impl Herder {
                     Err(error) if child.phase == Phase::Active => {
                         let trace = error.chain();
                         error!(task = %id, error = trace, "task failed and stays so until it is restarted");
+                        if child.state == State::Unassigned {
+                            self.metrics.task_started(false);
+                        }
                         child.fail(trace.clone());
                         self.put_status_safe(StatusKey::Task(id), State::Failed, Some(trace));
                     }

@@ -53,6 +53,7 @@ impl Herder {
                 self.restarts.connector_started(name, State::Failed);
                 let trace = error.chain();
                 error!(connector = &**name, error = trace, "connector failed");
+                self.metrics.connector_started(false);
                 child.fail(trace.clone());
                 self.put_status_safe(StatusKey::Connector(name.to_string()), State::Failed, Some(trace));
             }
@@ -136,6 +137,7 @@ impl Herder {
                         target_state: line.target,
                         events,
                         metrics,
+                        polling_since: None,
                     };
                     let end = task.run(props, line.cancel).await;
                     Exit::Task { key: id, run, end }
@@ -145,6 +147,7 @@ impl Herder {
             Err(error) => {
                 let trace = error.chain();
                 error!(task = %id, error = trace, "task failed");
+                self.metrics.task_started(false);
                 child.fail(trace.clone());
                 self.put_status_safe(StatusKey::Task(id.clone()), State::Failed, Some(trace));
             }

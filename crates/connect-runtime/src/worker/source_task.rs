@@ -47,6 +47,8 @@ pub(crate) struct WorkerSourceTask {
     pub(crate) target_state: watch::Receiver<TargetState>,
     pub(crate) events: WorkerEvents,
     pub(crate) metrics: Arc<TaskMetrics>,
+    /// Since when the task is being asked for batches.
+    pub(crate) polling_since: Option<Instant>,
 }
 
 /// Why a task ended: told to, or with an error that a person has to look at.
@@ -142,6 +144,9 @@ impl WorkerSourceTask {
     /// The one place where the task's parts are driven; all of them are cancel-safe.
     async fn next_event(&mut self, flow: &Flow) -> Event {
         let may_poll = flow.target == TargetState::Started && flow.retry_at.is_none() && self.producer.has_room();
+        if may_poll {
+            self.polling_since.get_or_insert_with(Instant::now);
+        }
         let commit_due = self.commit.due().filter(|_| !*self.hold.borrow());
         tokio::select! {
             Ok(()) = self.target_state.changed() => Event::TargetState(*self.target_state.borrow_and_update()),
@@ -200,7 +205,11 @@ impl WorkerSourceTask {
         let records = batches
             .iter()
             .map(|batch| u64::from(batch.batch.record_count().unsigned_abs()));
-        self.metrics.polled(batches.len() as u64, records.sum());
+        let took = self
+            .polling_since
+            .take()
+            .map_or(Duration::ZERO, |since| since.elapsed());
+        self.metrics.polled(took, batches.len() as u64, records.sum());
         let handling = self.handling.clone();
         if handling.chain.is_some() {
             return self.transform(flow, handling, batches).await;
@@ -223,6 +232,7 @@ impl WorkerSourceTask {
                 record_count: u64::from(batch.record_count().unsigned_abs()),
                 size_bytes: batch.size_bytes() as u64,
             };
+            self.metrics.submitted(info.record_count);
             let sequence = flow.submitted.submit(source_partition, source_offset, info);
             self.producer.send(sequence, target, batch);
         }
@@ -260,6 +270,7 @@ impl WorkerSourceTask {
                 Err(_) => flow.submitted.refuse(sequence),
             };
             let Some(batch) = batch else { continue };
+            self.metrics.settled(batch.record_count);
             told.push(BatchOutcome {
                 tag: batch.task_tag,
                 target,
@@ -406,6 +417,7 @@ impl WorkerSourceTask {
     }
 
     async fn report(&mut self, state: State) {
+        self.metrics.state(state);
         self.tell(WorkerEvent::Task {
             id: self.id.clone(),
             run: self.run,

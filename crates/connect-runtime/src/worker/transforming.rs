@@ -136,6 +136,7 @@ impl WorkerSourceTask {
             batch,
         } = envelope;
         let (task_tag, partition) = (batch.task_tag, target.partition);
+        self.metrics.submitted(batch.record_count);
         let sequence = flow.submitted.submit(source_partition, source_offset, batch);
         let Transformed { pieces, scatters, .. } = transformed;
         if pieces.is_empty() {
