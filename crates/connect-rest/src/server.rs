@@ -155,6 +155,11 @@ impl Server {
         self.serve_routers(main, Router::new(), cancel).await;
     }
 
+    /// Serves `router`, and nothing of the API, until it is cancelled.
+    pub async fn serve_only(self, router: Router, cancel: CancellationToken) {
+        self.serve_routers(router, Router::new(), cancel).await;
+    }
+
     async fn serve_routers(self, main: Router, admin: Router, cancel: CancellationToken) {
         let main = resources::with_headers(main, self.config.cors, self.config.header_rules);
         let admin = resources::with_headers(admin, None, Vec::new());
