@@ -242,3 +242,43 @@ impl Slot {
         *self.attempts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = attempts;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use config_def::Props;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broker_that_refuses_us_is_asked_ever_less_often() {
+        let settings = [("bootstrap.servers", "kafka:9093"), ("security.protocol", "SSL")];
+        let props: Props = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let config = ClientConfig::parse(&props).expect("it is valid");
+        let dials = Arc::new(AtomicU32::new(0));
+        let counted = dials.clone();
+        let dialer = Dialer::from_fn(move |_host, _port| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            async { Ok(tokio::io::join(&b"HTTP/1.1 400 Bad Request\r\n"[..], tokio::io::sink())) }
+        });
+        let pool = Pool::new(&config, dialer, Arc::default());
+        let address = &config.bootstrap_servers[0];
+        let until = Instant::now() + Duration::from_secs(120);
+        let mut tries = 0;
+        while Instant::now() < until {
+            for role in [Role::General, Role::Fetch(0)] {
+                let error = pool.get(address, role).await.expect_err("it speaks HTTP");
+                assert!(error.is_security(), "{}", error.chain());
+                tries += 1;
+            }
+        }
+        // After 0, 1, 3, 7, 15, 31, 61, 91 seconds, and the role that asked at the same time as the first.
+        let dials = dials.load(Ordering::Relaxed);
+        assert!((7..=10).contains(&dials), "{dials} dials");
+        assert!(
+            tries > 100,
+            "{tries}: who asks is answered at once, within the reconnect backoff"
+        );
+    }
+}

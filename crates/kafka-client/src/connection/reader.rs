@@ -13,7 +13,7 @@ use crate::security::tls;
 
 pub(crate) async fn run(io: impl AsyncRead + Unpin, shared: Arc<Shared>, max_frame_bytes: usize) {
     let mut frames = FrameReader::new(io, max_frame_bytes);
-    let mut first = true;
+    let mut answers = 0u64;
     let error = loop {
         let next = tokio::select! {
             biased;
@@ -22,16 +22,17 @@ pub(crate) async fn run(io: impl AsyncRead + Unpin, shared: Arc<Shared>, max_fra
         };
         match next {
             Ok(frame) => match shared.deliver(frame) {
-                Ok(()) => first = false,
+                Ok(()) => answers += 1,
                 Err(error) => break error,
             },
-            Err(error) => break explain(error, &shared.broker, first, max_frame_bytes),
+            Err(error) => break explain(error, &shared.broker, answers, max_frame_bytes),
         }
     };
     shared.poison(error);
 }
 
-fn explain(error: FrameError, broker: &Arc<str>, first: bool, max: usize) -> Error {
+fn explain(error: FrameError, broker: &Arc<str>, answers: u64, max: usize) -> Error {
+    let first = answers == 0;
     let broker = broker.clone();
     if let FrameError::Io(source) = &error
         && let Some(problem) = tls::explain(source)
@@ -53,6 +54,11 @@ fn explain(error: FrameError, broker: &Arc<str>, first: bool, max: usize) -> Err
             broker,
             source: Arc::new(source),
         },
+        // A listener that wants a login answers ApiVersions, and hangs up at what follows.
+        FrameError::Io(source) if answers == 1 && hung_up(&source) => {
+            let hint = "the peer hung up after ApiVersions; its listener may expect another security.protocol";
+            disconnected(&broker, io::Error::new(source.kind(), hint))
+        }
         FrameError::Io(source) => disconnected(&broker, source),
         FrameError::Foreign(hint) if first => Error::NotKafka { broker, hint },
         FrameError::Length(size) if first => {

@@ -1,5 +1,7 @@
 //! A connection against a scripted broker over an in-memory stream, in simulated time.
 
+mod login;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,7 +66,7 @@ fn api_versions(version: i16) -> Bytes {
             .with_min_version(0)
             .with_max_version(max)
     };
-    let keys = [(0, 9), (1, 11), (3, 8), (18, 2)].map(api).to_vec();
+    let keys = [(0, 9), (1, 11), (3, 8), (17, 1), (18, 2), (36, 2)].map(api).to_vec();
     let mut body = BytesMut::new();
     ApiVersionsResponse::default()
         .with_api_keys(keys)
@@ -199,7 +201,7 @@ async fn a_peer_that_hangs_up_fails_every_waiter() {
         assert!(matches!(error, Error::Disconnected { .. }), "{error:?}");
         assert_eq!(
             error.chain(),
-            "connection to kafka:9092 was lost: the peer closed the connection"
+            "connection to kafka:9092 was lost: the peer hung up after ApiVersions; its listener may expect another security.protocol"
         );
     }
     assert!(matches!(connection.closed().await, Error::Disconnected { .. }));

@@ -15,11 +15,12 @@ kt -exportcert -rfc -alias ca -keystore "$work/other.p12" "${pass[@]}" >test-onl
 
 signed() { # signed NAME DN DAYS START ARGS...: a key with a chain, in $work/NAME.p12 and as PEM
   local name=$1 dn=$2 days=$3 start=$4; shift 4
+  local ca=${CA:-ca} ca_pem=test-only-${CA:+$CA-}ca.pem
   local store=(-keystore "$work/$name.p12" "${pass[@]}")
   kt -genkeypair -alias "$name" "${store[@]}" "${ec[@]}" -dname "$dn"
   kt -certreq -alias "$name" "${store[@]}" |
-    kt -gencert -rfc -alias ca -keystore "$work/ca.p12" "${pass[@]}" -validity "$days" -startdate "$start" "$@" >"$work/$name.crt"
-  kt -importcert -alias ca -file test-only-ca.pem "${store[@]}"
+    kt -gencert -rfc -alias ca -keystore "$work/$ca.p12" "${pass[@]}" -validity "$days" -startdate "$start" "$@" >"$work/$name.crt"
+  kt -importcert -alias ca -file "$ca_pem" "${store[@]}"
   kt -importcert -alias "$name" -file "$work/$name.crt" "${store[@]}"
   openssl pkcs12 -in "$work/$name.p12" -passin pass:test-only -nodes -nocerts 2>/dev/null | sed -n '/BEGIN/,/END/p' >"$work/$name.key"
   cat "$work/$name.key" "$work/$name.crt" >"test-only-$name.pem"
@@ -29,6 +30,9 @@ signed expired "CN=expired" 1 2020/01/01 -ext san=dns:kafka.test
 signed future "CN=future" 365 2100/01/01 -ext san=dns:kafka.test
 signed common-name "CN=kafka.test" 36500 -1d
 signed client "CN=client" 36500 -1d
+# After a rotation.
+CA=other signed rotated-kafka "CN=kafka" 36500 -1d -ext san=dns:kafka.test,ip:127.0.0.1
+CA=other signed rotated-client "CN=client" 36500 -1d
 
 # Signed by itself and marked as a CA, as `openssl req -x509` does it: Java trusts it if it is in the trust store.
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 36500 -subj "/CN=kafka.test" \
