@@ -67,6 +67,16 @@ impl Heliograph {
         }
     }
 
+    /// The same with a log of its own kind: `HELIOGRAPH_LOG`.
+    pub fn mirror_maker_logging(name: &str, properties: &MirrorProperties, filter: &str) -> Self {
+        let file = properties_file(name, properties);
+        let mut command = Command::new(heliograph_binary());
+        command.arg("mirror-maker").arg(&file).env("HELIOGRAPH_LOG", filter);
+        Self {
+            process: Process::spawn(&unique(name), &mut command, file.parent()),
+        }
+    }
+
     /// Runs `heliograph` with these arguments to its end: how it ended, and both outputs.
     pub fn run(args: &[&str], within: Duration) -> (ExitStatus, String) {
         let (status, out, err) = output(Command::new(heliograph_binary()).args(args), "", within);

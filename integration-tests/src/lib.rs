@@ -21,6 +21,7 @@ mod process;
 mod properties;
 mod real_kafka;
 mod rest;
+mod secure_kafka;
 mod small_disk;
 mod target_dir;
 
@@ -39,5 +40,6 @@ pub use process::{Process, report};
 pub use properties::MirrorProperties;
 pub use real_kafka::RealKafka;
 pub use rest::{Answer, Rest};
+pub use secure_kafka::{Listener, PASSWORD, SecureKafka, TokenEndpoint, USER, test_certificate};
 pub use small_disk::SmallDisk;
 pub use target_dir::target_dir;

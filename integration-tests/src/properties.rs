@@ -86,12 +86,25 @@ impl MirrorProperties {
         format!("mm2-offsets.{}.internal", self.source)
     }
 
-    /// Writes it as a file. Values may hold backslashes, as in a regex; the file's syntax wants them doubled.
+    /// Writes it as a file. Values may hold backslashes, as in a regex, and any letter; the file's syntax wants them escaped.
     pub fn write(&self, path: &Path) {
         let mut text = String::new();
         for (key, value) in &self.entries {
-            writeln!(text, "{key} = {}", value.replace('\\', "\\\\")).expect("a string takes everything");
+            writeln!(text, "{key} = {}", escaped(value)).expect("a string takes everything");
         }
         std::fs::write(path, text).unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
     }
+}
+
+/// A value as a properties file wants it, which is ISO-8859-1.
+pub(crate) fn escaped(value: &str) -> String {
+    let mut out = String::new();
+    for unit in value.encode_utf16() {
+        match char::from_u32(u32::from(unit)).filter(char::is_ascii) {
+            Some('\\') => out.push_str("\\\\"),
+            Some(c) => out.push(c),
+            None => write!(out, "\\u{unit:04x}").expect("a string takes everything"),
+        }
+    }
+    out
 }

@@ -39,7 +39,8 @@ struct Node {
 }
 
 impl RealKafka {
-    /// Starts a cluster of `nodes` nodes and waits until all of them answer. `properties` go to every node.
+    /// Starts a cluster of `nodes` nodes and waits until all of them answer. `properties` go to every node; in their values
+    /// `{port}` and `{controller}` stand for the node's own ports.
     pub fn start(dist: &'static KafkaDist, name: &str, nodes: usize, properties: &[(&str, &str)]) -> Self {
         Self::start_on(Jvm::Small(HEAP_MB), dist, name, nodes, properties)
     }
@@ -75,7 +76,17 @@ impl RealKafka {
             let data = node_dir.join("data");
             fs::create_dir_all(&data).expect("the scratch directory can be written");
             let mut text = node_properties(id, port, controller_port, &voters.join(","), &data, ports.len());
-            text.extend(properties.iter().map(|(key, value)| format!("{key}={value}\n")));
+            let ports = [("{port}", port), ("{controller}", controller_port)];
+            let with_ports = |value: &str| {
+                ports
+                    .iter()
+                    .fold(value.to_owned(), |v, (name, port)| v.replace(name, &port.to_string()))
+            };
+            text.extend(
+                properties
+                    .iter()
+                    .map(|(key, value)| format!("{key}={}\n", with_ports(value))),
+            );
             format_storage(dist, &data, id, &cluster_id);
             if let Some(second) = second_log_dir {
                 // The last line of a key counts.
