@@ -1,7 +1,7 @@
 //! From an address to a byte stream: the one place where sockets are opened.
 //!
 //! [`Dialer::tcp`] is for real brokers; [`Dialer::from_fn`] lets tests, an embedded broker or a simulated network
-//! hand out any byte stream. TLS will be another [`Dial`].
+//! hand out any byte stream. TLS is laid over what a dialer gives, see [`crate::security`].
 
 use std::fmt;
 use std::future::Future;

@@ -1,7 +1,7 @@
 //! A Kafka client that keeps record batches as they are: connections, metadata, consumer, producer, admin.
 //!
 //! It could serve any Kafka program: it knows nothing of Connect or of mirroring, and it never looks into a record.
-//! Only [`dial`] opens sockets; [`connection`] is one broker, [`client`] a cluster, and everything else asks these two.
+//! Only [`dial`] opens sockets and [`security`] secures them; [`connection`] is one broker, [`client`] a cluster, and everything else asks these two.
 //! Start reading at [`Client`].
 
 pub mod admin;

@@ -19,8 +19,11 @@ use crate::security::sasl::{Line, MIN_HANDSHAKE, Sasl};
 
 /// One frame after the other: each answer decides the next.
 const LANE_CAPACITY: usize = 1;
-/// Java's `ReauthInfo`: after this share of the session's life, give or take nothing, to allow for clocks and networks.
+/// Java's `ReauthInfo`: after this share of the session's life, to allow for clocks and networks.
 const SESSION_SHARE: std::ops::RangeInclusive<f64> = 0.85..=0.95;
+
+/// However short a broker makes its sessions, it is not to keep us busy with logging in.
+const MIN_WAIT: Duration = Duration::from_millis(100);
 
 /// Logs in over one connection. Holds neither the connection nor keeps it open.
 pub(super) struct LoginLoop {
@@ -51,7 +54,8 @@ impl LoginLoop {
         let security = self.security.clone();
         let Some(sasl) = security.sasl() else { return };
         loop {
-            tokio::time::sleep(session.mul_f64(rand::random_range(SESSION_SHARE))).await;
+            let wait = session.mul_f64(rand::random_range(SESSION_SHARE));
+            tokio::time::sleep(wait.max(MIN_WAIT)).await;
             match self.log_in(sasl).await {
                 Ok(Some(next)) => session = next,
                 Ok(None) => return,

@@ -70,7 +70,7 @@ impl Sasl {
                 let (user, password) = user_and_password(&jaas)?;
                 Login::Plain { user, password }
             }
-            "OAUTHBEARER" => Login::OAuthBearer(TokenSource::from_values(values, &jaas)?),
+            "OAUTHBEARER" => Login::OAuthBearer(Box::new(TokenSource::from_values(values, &jaas)?)),
             scram => {
                 no_login_handler(values)?;
                 let (user, password) = user_and_password(&jaas)?;

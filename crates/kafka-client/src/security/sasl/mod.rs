@@ -34,7 +34,7 @@ pub(crate) struct Sasl {
 enum Login {
     Plain { user: String, password: Password },
     Scram(ScramLogin),
-    OAuthBearer(TokenSource),
+    OAuthBearer(Box<TokenSource>),
 }
 
 /// What a login needs that may take time to get.
