@@ -40,6 +40,6 @@ pub use process::{Process, report};
 pub use properties::MirrorProperties;
 pub use real_kafka::RealKafka;
 pub use rest::{Answer, Rest};
-pub use secure_kafka::{Listener, PASSWORD, SecureKafka, TokenEndpoint, USER, test_certificate};
+pub use secure_kafka::{Listener, PASSWORD, SecureKafka, TokenEndpoint, USER, test_certificate, tls_listener};
 pub use small_disk::SmallDisk;
 pub use target_dir::target_dir;

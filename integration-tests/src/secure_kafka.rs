@@ -66,6 +66,27 @@ pub fn test_certificate(name: &str) -> PathBuf {
     Path::new(dir).join(format!("test-only-{name}"))
 }
 
+/// What gives a node of [`RealKafka`] a listener with TLS beside its plain one, and the port of that.
+pub fn tls_listener() -> (u16, Vec<(&'static str, String)>) {
+    let port = free_ports(1);
+    let listeners = format!("PLAINTEXT://127.0.0.1:{{port}},TLS://127.0.0.1:{port}");
+    let keystore = test_certificate("kafka.pem").display().to_string();
+    let properties = vec![
+        (
+            "listeners",
+            format!("{listeners},CONTROLLER://127.0.0.1:{{controller}}"),
+        ),
+        ("advertised.listeners", listeners),
+        (
+            "listener.security.protocol.map",
+            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL".to_owned(),
+        ),
+        ("ssl.keystore.type", "PEM".to_owned()),
+        ("ssl.keystore.location", keystore),
+    ];
+    (port, properties)
+}
+
 impl SecureKafka {
     /// Starts it. Sessions end after `session`: whoever stays must log in again.
     pub fn start(dist: &'static KafkaDist, name: &str, session: Duration) -> Self {
@@ -179,11 +200,7 @@ impl SecureKafka {
             .env("KAFKA_LOG_LEVEL", "ERROR");
         let (status, out, err) = output(&mut command, "", Duration::from_secs(60));
         assert!(status.success(), "no delegation token:\n{out}{err}");
-        let last = out
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-            .next_back()
-            .expect("a table");
+        let last = out.lines().rfind(|line| !line.trim().is_empty()).expect("a table");
         let mut columns = last.split_whitespace();
         let mut column = || columns.next().expect("a column").to_owned();
         (column(), column())

@@ -159,6 +159,30 @@ fn a_password_that_is_mended_at_the_broker_is_enough() {
 }
 
 #[test]
+fn a_target_that_refuses_us_at_start_is_waited_for() {
+    with_pair(|pair| {
+        pair.target.set_scram_password("another");
+        let (mut source, mut target) = (pair.source.client(), pair.target.client());
+        let to = scram("SASL_SSL", 512, &user(PASSWORD))
+            .into_iter()
+            .chain(tls_trust())
+            .collect();
+        let properties = flow(pair, "unwelcome", (Listener::Ssl, tls()), (Listener::SaslSsl, to));
+        let mut mirror = Heliograph::mirror_maker("unwelcome", &properties);
+        mirror
+            .process()
+            .wait_for_line("refused to log in user mirror-user with SCRAM-SHA-512", SOON);
+        source.create_topic(Topic::new("unwelcome-topic", 1));
+        source.produce("unwelcome-topic", 0, Compression::None, &numbered(0..10));
+        pair.target.set_scram_password(PASSWORD);
+        let copy = properties.mirrored("unwelcome-topic");
+        assert_mirrored(&mut source, &mut target, "unwelcome-topic", &copy, 2 * SOON);
+        no_secret_shows(&mut mirror);
+        mirror.stop();
+    });
+}
+
+#[test]
 fn what_is_not_supported_is_refused_by_name() {
     with_pair(|pair| {
         let gssapi = sasl("SASL_PLAINTEXT", "GSSAPI", "plain.PlainLoginModule", "");

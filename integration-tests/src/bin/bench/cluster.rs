@@ -1,7 +1,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use integration_tests::{
-    Isolation, Jvm, KafkaDist, MirrorProperties, RealKafka, TestClient, report, target_dir, wait_until,
+    Isolation, Jvm, KafkaDist, MirrorProperties, RealKafka, TestClient, report, target_dir, test_certificate,
+    tls_listener, wait_until,
 };
 
 use crate::workload::Workload;
@@ -13,6 +14,8 @@ const TARGET: &str = "destination";
 #[derive(Debug)]
 pub(crate) struct Clusters {
     properties: Vec<(String, String)>,
+    /// The ports that are mirrored over, if with TLS.
+    tls: Option<[u16; 2]>,
     pub(crate) source: TestClient,
     pub(crate) target: TestClient,
     /// Kept for their drop, which ends them.
@@ -21,7 +24,7 @@ pub(crate) struct Clusters {
 
 impl Clusters {
     /// Starts them, one node each, with the flags of Kafka's own scripts. `properties` are one's wishes for every peer.
-    pub(crate) fn start(dist: &'static KafkaDist, properties: &[(String, String)]) -> Self {
+    pub(crate) fn start(dist: &'static KafkaDist, properties: &[(String, String)], tls: bool) -> Self {
         let broker = [
             // Kafka's defaults, which the scenarios' brokers do not have.
             ("num.network.threads", "3"),
@@ -30,16 +33,25 @@ impl Clusters {
             // What a run leaves is soon gone from the disk.
             ("log.segment.delete.delay.ms", "1000"),
         ];
-        let start = |side| {
+        let start = |side, more: &[(&'static str, String)]| {
             let jvm = Jvm::AsShipped(&["-Xmx1g"]);
-            RealKafka::start_on(jvm, dist, &format!("bench-{side}"), 1, &broker)
+            let more = more.iter().map(|(key, value)| (*key, value.as_str()));
+            let properties: Vec<_> = broker.into_iter().chain(more).collect();
+            RealKafka::start_on(jvm, dist, &format!("bench-{side}"), 1, &properties)
         };
-        let kafkas = [start(SOURCE), start(TARGET)];
+        let (kafkas, tls) = match tls {
+            false => ([start(SOURCE, &[]), start(TARGET, &[])], None),
+            true => {
+                let [(source, one), (target, other)] = [tls_listener(), tls_listener()];
+                ([start(SOURCE, &one), start(TARGET, &other)], Some([source, target]))
+            }
+        };
         let [source, target] = kafkas
             .each_ref()
             .map(|kafka| TestClient::new(&kafka.bootstrap_servers()));
         Self {
             properties: properties.to_vec(),
+            tls,
             source,
             target,
             _kafkas: kafkas,
@@ -80,7 +92,10 @@ impl Clusters {
 
     /// A MirrorMaker 2 properties file that mirrors `topic`.
     pub(crate) fn mirror(&self, peer: &str, topic: &str) -> PathBuf {
-        let (source, target) = (self.source.bootstrap_servers(), self.target.bootstrap_servers());
+        let (source, target) = match self.tls {
+            None => (self.source.bootstrap_servers(), self.target.bootstrap_servers()),
+            Some([source, target]) => (format!("127.0.0.1:{source}"), format!("127.0.0.1:{target}")),
+        };
         // The scenarios are in a hurry. This is what a user would write.
         let mut mirror = MirrorProperties::new((SOURCE, &source), (TARGET, &target), topic)
             .set("refresh.topics.interval.seconds", "5")
@@ -89,6 +104,16 @@ impl Clusters {
             .without("emit.heartbeats.interval.seconds")
             .without("source.offset.flush.interval.ms")
             .without("destination.offset.flush.interval.ms");
+        if self.tls.is_some() {
+            let ca = test_certificate("ca.pem").display().to_string();
+            for alias in [SOURCE, TARGET] {
+                let key = |key: &str| format!("{alias}.{key}");
+                mirror = mirror
+                    .set(&key("security.protocol"), "SSL")
+                    .set(&key("ssl.truststore.type"), "PEM")
+                    .set(&key("ssl.truststore.location"), &ca);
+            }
+        }
         for (key, value) in &self.properties {
             mirror = mirror.set(key, value);
         }

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     };
     let peers = options.peers(dist);
     report(&format!("starting two Kafkas; measuring {} of {peers:?}", options.mode));
-    let mut clusters = Clusters::start(dist, &options.properties);
+    let mut clusters = Clusters::start(dist, &options.properties, options.tls);
     idle::rehearse(&mut clusters, &peers[0], &options);
     let mut rows = Vec::new();
     let mut record = |row: Row| {

@@ -16,6 +16,7 @@ usage: bench [drain|latency|idle] [OPTION]...
 
   --java                      compare with Java's MirrorMaker 2
   --peer 'NAME=CMD {props}'   compare with any program that takes a MirrorMaker 2 properties file; may be repeated
+  --tls                       mirror over TLS (security.protocol=SSL), on both sides
   --prop KEY=VALUE            one more property, for all of them; may be repeated
   --rounds N                  measure each this often, and show medians (1)
   --limit SECONDS             give up a run after this (400)
@@ -52,6 +53,7 @@ pub(crate) struct Options {
     pub(crate) mode: Mode,
     pub(crate) workloads: Vec<Workload>,
     pub(crate) properties: Vec<(String, String)>,
+    pub(crate) tls: bool,
     pub(crate) rounds: u64,
     pub(crate) rate: u64,
     pub(crate) seconds: u64,
@@ -66,6 +68,7 @@ impl Options {
             mode: Mode::Drain,
             workloads: WORKLOADS.to_vec(),
             properties: Vec::new(),
+            tls: false,
             rounds: 1,
             rate: 1000,
             seconds: 20,
@@ -81,6 +84,7 @@ impl Options {
                 "drain" => options.mode = Mode::Drain,
                 "latency" => options.mode = Mode::Latency,
                 "idle" => options.mode = Mode::Idle,
+                "--tls" => options.tls = true,
                 "--java" => options.java = true,
                 "--peer" => options.commands.push(pair(&value()?)?),
                 "--prop" => options.properties.push(pair(&value()?)?),
