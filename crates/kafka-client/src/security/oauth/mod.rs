@@ -4,6 +4,8 @@
 //! there is no timer: nobody needs a token in between.
 
 mod endpoint;
+#[cfg(test)]
+mod tests;
 mod token;
 mod unsecured;
 
@@ -251,37 +253,4 @@ fn check_extension((name, value): &(String, String)) -> Result<(), ConfigError> 
 async fn read_file(path: PathBuf) -> Result<String, String> {
     let reading = tokio::task::spawn_blocking(move || super::read_text(&path, MAX_TOKEN_BYTES));
     reading.await.map_err(|_| "the client is shutting down".to_owned())?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn token(issued_ms: Option<i64>, expires_ms: i64) -> Token {
-        Token {
-            text: Password::new("t"),
-            issued_ms,
-            expires_ms,
-        }
-    }
-
-    #[test]
-    fn tokens_are_replaced_when_java_replaces_them() {
-        let defaults = Refresh {
-            window_factor: 0.8,
-            window_jitter: 0.05,
-            min_period_ms: 60_000,
-            buffer_ms: 300_000,
-        };
-        let hour = 3_600_000;
-        assert_eq!(defaults.at(&token(Some(0), hour), 0, 0.0), hour * 8 / 10);
-        assert_eq!(defaults.at(&token(Some(0), hour), 0, 1.0), hour * 85 / 100);
-        // The buffer comes first: five minutes before the end of a quarter of an hour.
-        assert_eq!(defaults.at(&token(Some(0), 900_000), 0, 0.0), 600_000);
-        // A token that was issued long ago is replaced after the minimal period.
-        assert_eq!(defaults.at(&token(Some(0), hour), 3_200_000, 0.0), 3_260_000);
-        // Too short for both: they do not count.
-        assert_eq!(defaults.at(&token(Some(0), 100_000), 0, 0.0), 80_000);
-        assert_eq!(defaults.at(&token(None, 10_000), 5_000, 0.0), 9_000);
-    }
 }

@@ -6,7 +6,7 @@ mod pem;
 mod settings;
 mod stores;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verify;
 
 use std::io;

@@ -15,7 +15,7 @@ use super::*;
 static SSL: ConfigDef = ConfigDef::new(&[security::SSL]);
 const SOON: Duration = Duration::from_secs(10);
 
-fn file(name: &str) -> PathBuf {
+pub(crate) fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("testdata/security")
         .join(format!("test-only-{name}"))
@@ -45,7 +45,7 @@ fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
 }
 
 /// A server with the key and certificates of a PEM file; `wants_certificate`: from clients, signed by the test CA.
-fn server(name: &str, wants_certificate: bool) -> TlsAcceptor {
+pub(crate) fn server(name: &str, wants_certificate: bool) -> TlsAcceptor {
     let text = text(name);
     let key = pem::sections(&text).expect("it is PEM").remove(0);
     assert_eq!(key.label, "PRIVATE KEY");
