@@ -3,7 +3,8 @@
 //! Reads files, wires the crates together, owns exit codes and logging. Nothing here knows how a record is copied.
 
 mod clock;
-mod connect_distributed;
+mod connect_worker;
+mod connector_file;
 mod logging;
 mod mirror_maker;
 mod offsets;
@@ -15,6 +16,7 @@ mod worker_keys;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use connect_worker::Mode;
 use logging::LogFormat;
 
 /// Kafka's exit code for a wrong command line.
@@ -47,6 +49,16 @@ enum Command {
         /// The worker's configuration.
         #[arg(value_name = "worker.properties")]
         file: PathBuf,
+    },
+    /// A worker alone with its REST API, its connectors from files, its offsets in a file (stands in for
+    /// connect-standalone.sh).
+    ConnectStandalone {
+        /// The worker's configuration.
+        #[arg(value_name = "worker.properties")]
+        file: PathBuf,
+        /// Connectors to run: properties or JSON.
+        #[arg(value_name = "connector.properties")]
+        connectors: Vec<PathBuf>,
     },
     /// What is known of consumer groups' offsets on the other cluster.
     Offsets {
@@ -89,7 +101,10 @@ fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match arguments.command {
             Command::MirrorMaker { file, clusters } => mirror_maker::main(&file, &clusters).await,
-            Command::ConnectDistributed { file } => connect_distributed::main(&file, loggers).await,
+            Command::ConnectDistributed { file } => connect_worker::main(&file, Mode::Distributed, loggers).await,
+            Command::ConnectStandalone { file, connectors } => {
+                connect_worker::main(&file, Mode::Standalone(connectors), loggers).await
+            }
             Command::Offsets { command } => offsets::main(command).await,
             Command::Quickstart { once } => quickstart::main(once).await,
         }

@@ -32,7 +32,32 @@ pub(crate) struct MirrorPlugins {
 impl MirrorPlugins {
     /// Connectors for one worker of a group, whose own properties say how its producers compress.
     pub(crate) fn new(dialer: Dialer, metrics: MirrorMetrics, worker: &Props) -> Result<Self> {
-        let validation = ValidationContext::distributed(worker, Arc::new(ConfigTransformer::from_props(worker)?))?;
+        let transformer = Arc::new(ConfigTransformer::from_props(worker)?);
+        Self::judged_by(
+            ValidationContext::distributed(worker, transformer)?,
+            dialer,
+            metrics,
+            worker,
+        )
+    }
+
+    /// The same for a worker alone.
+    pub(crate) fn standalone(dialer: Dialer, metrics: MirrorMetrics, worker: &Props) -> Result<Self> {
+        let transformer = Arc::new(ConfigTransformer::from_props(worker)?);
+        Self::judged_by(
+            ValidationContext::standalone(worker, transformer)?,
+            dialer,
+            metrics,
+            worker,
+        )
+    }
+
+    fn judged_by(
+        validation: ValidationContext,
+        dialer: Dialer,
+        metrics: MirrorMetrics,
+        worker: &Props,
+    ) -> Result<Self> {
         let compression = match worker.get("producer.compression.type") {
             Some(name) => {
                 let parsed = name.trim().parse::<Compression>();

@@ -368,7 +368,7 @@ impl Herder {
                     .spawn(async move { Job::ReadToEnd(reading.read_to_end().await) }.in_current_span());
                 self.config_changes = Some(stores.configs.clone());
                 self.status_changes = Some(stores.statuses.clone());
-                let kafka_cluster_id = stores.configs.kafka_cluster_id();
+                let kafka_cluster_id = stores.kafka_cluster_id.clone();
                 self.progress
                     .send_modify(|progress| progress.kafka_cluster_id = kafka_cluster_id);
                 self.stores = Some(stores);

@@ -144,7 +144,7 @@ impl<S: LogState> KafkaBasedLog<S> {
     }
 
     /// The id of the topic's cluster, if there is one and it has said so.
-    pub fn kafka_cluster_id(&self) -> Option<String> {
+    pub(super) fn kafka_cluster_id(&self) -> Option<String> {
         let metadata = self.shared.admin.as_ref()?.client().metadata();
         metadata.cluster_id.as_ref().map(|id| id.to_string())
     }

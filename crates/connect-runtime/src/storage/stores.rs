@@ -3,7 +3,7 @@ use std::{fmt, path::Path};
 use config_def::Props;
 use connect_api::BoxFuture;
 use kafka_client::{
-    Client, Dialer,
+    Admin, Client, ClientConfig, Dialer,
     config::{ConsumerConfig, ProducerConfig},
     consumer::Consumer,
     producer::Producer,
@@ -31,6 +31,8 @@ pub struct Stores {
     pub statuses: KafkaBasedLog<StatusState>,
     /// Configurations.
     pub configs: KafkaBasedLog<ConfigState>,
+    /// The id of the worker's cluster, if it has said so.
+    pub kafka_cluster_id: Option<String>,
 }
 
 /// What drives [`Stores`].
@@ -47,7 +49,21 @@ impl Stores {
     /// Topics are not read before the loops run.
     pub async fn open(settings: &WorkerSettings, dialer: &Dialer, clock: &Clock) -> Result<(Self, StoreLoops), Error> {
         let (config_topic, offset_topic, status_topic) = match &settings.storage {
-            Storage::Local { offsets } => return Self::local(offsets),
+            Storage::Local { offsets } => {
+                let (stores, loops) = Self::local(offsets)?;
+                let client = ClientConfig::parse(&settings.props).map_err(Error::Config)?;
+                let cluster = Admin::new(Client::new(client, dialer.clone())).describe_cluster().await;
+                let kafka_cluster_id = cluster
+                    .ok()
+                    .and_then(|cluster| cluster.cluster_id.as_deref().map(str::to_owned));
+                return Ok((
+                    Self {
+                        kafka_cluster_id,
+                        ..stores
+                    },
+                    loops,
+                ));
+            }
             Storage::Topics {
                 configs,
                 offsets,
@@ -64,6 +80,7 @@ impl Stores {
         let stores = Self {
             offsets,
             statuses,
+            kafka_cluster_id: configs.kafka_cluster_id(),
             configs,
         };
         let loops = StoreLoops(vec![
@@ -83,6 +100,7 @@ impl Stores {
             offsets,
             statuses,
             configs,
+            kafka_cluster_id: None,
         };
         let loops = StoreLoops(vec![
             Box::new(|cancel| Box::pin(offset_log.run(cancel))),

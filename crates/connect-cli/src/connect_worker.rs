@@ -1,18 +1,23 @@
-//! A Connect worker: a member of a group, with its REST API.
+//! A Connect worker with its REST API: a member of a group, or standalone.
 
-use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use config_def::{ConfigTransformer, properties};
 use connect_mirror::MirrorMetrics;
 use connect_rest::{Api, Loggers, RestClient, Server};
-use connect_runtime::{Clock, Herder, HerderOptions, WorkerSettings, herder::Assignments};
+use connect_runtime::{Clock, Herder, HerderHandle, HerderOptions, WorkerSettings, herder::Assignments};
 use kafka_client::{Admin, Client, ClientConfig, Dialer};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::{plugins::MirrorPlugins, shutdown, worker_keys};
+use crate::{connector_file::ConnectorFile, plugins::MirrorPlugins, shutdown, worker_keys};
 
 /// Kafka's exit code when the worker's main loop ends by itself.
 const EXIT_WORKER_FAILED: u8 = 1;
@@ -23,11 +28,29 @@ const EXIT_NOT_STARTED: u8 = 3;
 /// What the end may take besides `worker.sync.timeout.ms` and `task.shutdown.graceful.timeout.ms`, as in Kafka.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How a worker shares its work.
+pub(crate) enum Mode {
+    /// With the other workers of its group.
+    Distributed,
+    /// With nobody; it runs these connectors, and what is created over REST until its end.
+    Standalone(Vec<PathBuf>),
+}
+
+impl Mode {
+    fn command(&self) -> &'static str {
+        match self {
+            Self::Distributed => "connect-distributed",
+            Self::Standalone(_) => "connect-standalone",
+        }
+    }
+}
+
 /// Runs the worker that `file` describes until a signal asks for the end.
-pub(crate) async fn main(file: &Path, loggers: Arc<Loggers>) -> ExitCode {
-    info!(version = env!("CARGO_PKG_VERSION"), file = %file.display(), "heliograph connect-distributed starts");
+pub(crate) async fn main(file: &Path, mode: Mode, loggers: Arc<Loggers>) -> ExitCode {
+    let command = mode.command();
+    info!(version = env!("CARGO_PKG_VERSION"), file = %file.display(), "heliograph {command} starts");
     let prepared = async {
-        let worker = Worker::read(file).with_context(|| format!("{} cannot be used", file.display()))?;
+        let worker = Worker::read(file, mode).with_context(|| format!("{} cannot be used", file.display()))?;
         worker.check_cluster().await?;
         let server = Server::bind(&worker.settings.props).await?;
         anyhow::Ok((worker, server))
@@ -68,10 +91,11 @@ pub(crate) async fn main(file: &Path, loggers: Arc<Loggers>) -> ExitCode {
     };
     match ended {
         Ok(()) => {
-            info!("heliograph connect-distributed stopped");
+            info!("heliograph {command} stopped");
             ExitCode::SUCCESS
         }
-        Err(error) => failed(&error, EXIT_WORKER_FAILED),
+        Err(Ended::Worker(error)) => failed(&error, EXIT_WORKER_FAILED),
+        Err(Ended::Connector(error)) => failed(&error, EXIT_NOT_STARTED),
     }
 }
 
@@ -83,10 +107,12 @@ fn failed(error: &anyhow::Error, code: u8) -> ExitCode {
 /// A worker that is described, and not started.
 struct Worker {
     settings: WorkerSettings,
+    /// Of a standalone worker.
+    connectors: Option<Vec<ConnectorFile>>,
 }
 
 impl Worker {
-    fn read(path: &Path) -> Result<Self> {
+    fn read(path: &Path, mode: Mode) -> Result<Self> {
         let file = properties::parse(&std::fs::read(path)?)?;
         // Before anything can be missing: a misspelt key is often the one that is.
         for warning in worker_keys::warnings(&file, &connect_runtime::config::KNOWN_KEYS) {
@@ -94,11 +120,21 @@ impl Worker {
         }
         // Resolved once: connectors' variables are resolved whenever they are used, by providers of the same settings.
         let raw = file.props();
-        let settings = WorkerSettings::parse(&ConfigTransformer::from_props(&raw)?.transform(&raw)?)?;
+        let props = ConfigTransformer::from_props(&raw)?.transform(&raw)?;
+        let (settings, connectors) = match mode {
+            Mode::Distributed => (WorkerSettings::parse(&props)?, None),
+            Mode::Standalone(files) => {
+                let connectors = files
+                    .iter()
+                    .map(|file| ConnectorFile::read(file))
+                    .collect::<Result<_>>()?;
+                (WorkerSettings::parse_standalone(&props)?, Some(connectors))
+            }
+        };
         if !settings.is_exactly_once_disabled() {
             warn!("exactly.once.source.support is not supported yet: records are delivered at least once");
         }
-        Ok(Self { settings })
+        Ok(Self { settings, connectors })
     }
 
     /// A cluster that does not answer ends the worker at once: whoever watches it starts it again.
@@ -119,24 +155,34 @@ impl Worker {
     }
 
     fn start(self, server: Server, loggers: Arc<Loggers>) -> Result<Running> {
-        let Self { settings } = self;
+        let Self { settings, connectors } = self;
         let dialer = Dialer::tcp();
-        let plugins = MirrorPlugins::new(dialer.clone(), MirrorMetrics::default(), &settings.props)?;
+        let plugins = match connectors {
+            None => MirrorPlugins::new(dialer.clone(), MirrorMetrics::default(), &settings.props)?,
+            Some(_) => MirrorPlugins::standalone(dialer.clone(), MirrorMetrics::default(), &settings.props)?,
+        };
         let plugins = Arc::new(plugins);
         let (herder, handle) = Herder::new(HerderOptions {
             flow: settings
                 .group
                 .as_ref()
-                .map_or_else(String::new, |group| group.config.group_id.to_string()),
+                .map_or_else(|| "standalone".to_owned(), |group| group.config.group_id.to_string()),
             worker_id: server.worker_id().to_owned(),
             settings,
             connectors: Vec::new(),
             plugins: plugins.clone(),
             dialer,
             clock: Clock::system(),
-            assignments: Assignments::of_group(server.advertised_url(), Arc::new(RestClient)),
+            assignments: match connectors {
+                None => Assignments::of_group(server.advertised_url(), Arc::new(RestClient)),
+                Some(_) => Assignments::single_node(),
+            },
             logger_levels: Some(loggers.clone()),
         });
+        let mut creating = JoinSet::new();
+        if let Some(connectors) = connectors {
+            creating.spawn(create(handle.clone(), connectors));
+        }
         let api = Api::new(handle, plugins.registry(), plugins.validation(), loggers);
         let cancel = CancellationToken::new();
         let (stop_rest, stop_herder) = (cancel.child_token(), CancellationToken::new());
@@ -147,9 +193,25 @@ impl Worker {
             cancel,
             rest,
             worker,
+            creating,
             stop_herder,
         })
     }
+}
+
+/// Has the connectors of a standalone worker's files made, one after the other, as over REST.
+async fn create(herder: HerderHandle, connectors: Vec<ConnectorFile>) -> Result<()> {
+    for ConnectorFile {
+        name,
+        config,
+        initial_state,
+    } in connectors
+    {
+        let created = herder.put_connector(&name, config, initial_state, false).await;
+        created.with_context(|| format!("Failed to create connector {name}"))?;
+        info!(connector = name, "created connector");
+    }
+    Ok(())
 }
 
 /// A worker at work.
@@ -158,23 +220,53 @@ struct Running {
     cancel: CancellationToken,
     rest: JoinSet<()>,
     worker: JoinSet<Result<(), connect_runtime::herder::Error>>,
+    /// Makes the connectors of a standalone worker.
+    creating: JoinSet<Result<()>>,
     stop_herder: CancellationToken,
 }
 
+/// Why a worker ended by itself.
+enum Ended {
+    /// A connector of a standalone worker's files cannot be made.
+    Connector(anyhow::Error),
+    /// The worker itself.
+    Worker(anyhow::Error),
+}
+
 impl Running {
-    async fn end(mut self) -> Result<()> {
-        tokio::select! {
-            ended = self.worker.join_next() => {
-                self.rest.shutdown().await;
-                let ended = ended.context("the herder is gone")?;
-                return ended.context("the herder ended unexpectedly")?.context("the worker failed");
+    async fn end(mut self) -> Result<(), Ended> {
+        let mut refused = None;
+        loop {
+            tokio::select! {
+                ended = self.worker.join_next() => {
+                    self.rest.shutdown().await;
+                    return herder_ended(ended);
+                }
+                Some(created) = self.creating.join_next() => {
+                    let created = created.context("making the connectors ended unexpectedly");
+                    if let Err(error) = created.and_then(|created| created) {
+                        refused = Some(error);
+                        self.cancel.cancel();
+                    }
+                }
+                _ = self.rest.join_next() => break,
             }
-            _ = self.rest.join_next() => {}
         }
         self.stop_herder.cancel();
-        let ended = self.worker.join_next().await.context("the herder is gone")?;
-        ended
-            .context("the herder ended unexpectedly")?
-            .context("the worker failed")
+        let ended = herder_ended(self.worker.join_next().await);
+        match refused {
+            Some(refused) => Err(Ended::Connector(refused)),
+            None => ended,
+        }
     }
+}
+
+type HerderEnd = Result<Result<(), connect_runtime::herder::Error>, tokio::task::JoinError>;
+
+fn herder_ended(ended: Option<HerderEnd>) -> Result<(), Ended> {
+    let ended = ended.context("the herder is gone");
+    let ended = ended.and_then(|ended| ended.context("the herder ended unexpectedly"));
+    ended
+        .and_then(|ended| ended.context("the worker failed"))
+        .map_err(Ended::Worker)
 }
