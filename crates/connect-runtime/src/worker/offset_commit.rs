@@ -25,6 +25,8 @@ pub(crate) struct OffsetCommit {
     timeout: Duration,
     clock: Clock,
     next: Instant,
+    /// Whether anything was to be stored yet.
+    begun: bool,
     kept: CommittableOffsets,
     under_way: Option<UnderWay>,
     trouble: Trouble,
@@ -36,6 +38,8 @@ struct UnderWay {
     write: BoxFuture<'static, Result<(), String>>,
 }
 
+/// When offsets are stored for the first time, at the latest, after the first acknowledgement.
+const FIRST_COMMIT: Duration = Duration::from_secs(1);
 /// Failed commits are tried again at every interval; these two only pace what is said about them.
 const FAILURE_PACE: Duration = Duration::from_secs(1);
 
@@ -56,6 +60,7 @@ impl OffsetCommit {
             timeout,
             clock,
             next,
+            begun: false,
             kept,
             under_way: None,
             trouble,
@@ -65,6 +70,14 @@ impl OffsetCommit {
     /// When the next commit is due; `None` while one is under way.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.under_way.is_none().then_some(self.next)
+    }
+
+    /// Something was acknowledged. The first offsets are stored soon: whoever looks sees how far it is, and a start that
+    /// ends early repeats little.
+    pub(crate) fn acknowledged(&mut self) {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.next = self.next.min(Instant::now() + FIRST_COMMIT);
+        }
     }
 
     /// Adds what was acknowledged since.

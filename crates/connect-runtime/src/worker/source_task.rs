@@ -266,7 +266,10 @@ impl WorkerSourceTask {
                 continue;
             };
             let batch = match &result {
-                Ok(_) => flow.submitted.acknowledge(sequence),
+                Ok(_) => {
+                    self.commit.acknowledged();
+                    flow.submitted.acknowledge(sequence)
+                }
                 Err(_) => flow.submitted.refuse(sequence),
             };
             let Some(batch) = batch else { continue };

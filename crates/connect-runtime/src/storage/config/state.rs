@@ -604,7 +604,7 @@ mod tests {
         assert!(events.contains(&ConfigEvent::SessionKey));
         let level = ConfigEvent::LoggerLevel {
             logger: "org.example.quiet".to_owned(),
-            level: "DEBUG".to_owned(),
+            level: "WARN".to_owned(),
         };
         assert!(events.contains(&level), "{events:?}");
         let key = SessionKey {
