@@ -127,7 +127,7 @@ impl ConnectWorker {
 
     /// A request that must succeed. A rebalance is waited for, as clients do.
     pub fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
-        let Answer { status, body } = self.ask_any(method, path, body);
+        let Answer { status, body, .. } = self.ask_any(method, path, body);
         assert!((200..300).contains(&status), "{method} {path}: {status} {body}");
         body
     }

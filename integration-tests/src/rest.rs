@@ -14,6 +14,10 @@ const TIMEOUT: Duration = Duration::from_secs(100);
 pub struct Answer {
     /// The status code.
     pub status: u16,
+    /// The header `Content-Type` without its parameters; empty for none.
+    pub content_type: String,
+    /// The header `Location`.
+    pub location: Option<String>,
     /// The body; `Null` for none, a string if it is not JSON.
     pub body: Value,
 }
@@ -39,13 +43,21 @@ impl Rest {
 
     /// Any method, with a JSON body if there is one. `path` goes out as it is.
     pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> io::Result<Answer> {
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let content = match body.is_empty() {
-            true => String::new(),
-            false => "Content-Type: application/json\r\n".to_owned(),
+        let headers: &[_] = match body {
+            Some(_) => &[("Content-Type", "application/json")],
+            None => &[],
         };
+        self.request_with(method, path, headers, &body.map(Value::to_string).unwrap_or_default())
+    }
+
+    /// Any method, headers and body.
+    pub fn request_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> io::Result<Answer> {
+        let headers: String = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"))
+            .collect();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{content}Content-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
             self.address,
             body.len()
         );
@@ -77,14 +89,26 @@ fn read_answer(mut stream: impl BufRead) -> io::Result<Answer> {
     let status = first.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| malformed(&first))?;
     let (mut length, mut chunked) = (None, false);
+    let (mut content_type, mut location) = (String::new(), None);
     loop {
-        let header = line(&mut stream)?.to_lowercase();
-        match header.split_once(':') {
-            Some(("content-length", value)) => length = value.trim().parse::<u64>().ok(),
-            Some(("transfer-encoding", value)) => chunked = value.contains("chunked"),
-            Some(_) => {}
-            None if header.is_empty() => break,
-            None => return Err(malformed(&header)),
+        let header = line(&mut stream)?;
+        let Some((name, value)) = header.split_once(':') else {
+            if header.is_empty() {
+                break;
+            }
+            return Err(malformed(&header));
+        };
+        let value = value.trim();
+        match name.to_lowercase().as_str() {
+            "content-length" => length = value.parse::<u64>().ok(),
+            "transfer-encoding" => chunked = value.contains("chunked"),
+            "content-type" => value
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .clone_into(&mut content_type),
+            "location" => location = Some(value.to_owned()),
+            _ => {}
         }
     }
     let mut body = Vec::new();
@@ -106,5 +130,10 @@ fn read_answer(mut stream: impl BufRead) -> io::Result<Answer> {
         true => Value::Null,
         false => serde_json::from_str(&text).unwrap_or(Value::String(text)),
     };
-    Ok(Answer { status, body })
+    Ok(Answer {
+        status,
+        content_type,
+        location,
+        body,
+    })
 }

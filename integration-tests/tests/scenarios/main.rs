@@ -6,6 +6,7 @@
 mod authorizer;
 mod big;
 mod clusters;
+mod conformance;
 mod disk;
 mod errors;
 mod fidelity;
