@@ -117,7 +117,9 @@ impl Shared {
         let mut state = self.state();
         match &state.error {
             None => {
-                state.last_active = Instant::now();
+                if is_use(request.api_key) {
+                    state.last_active = Instant::now();
+                }
                 state.in_flight.push_back(request);
             }
             Some(error) => {
@@ -134,7 +136,6 @@ impl Shared {
         let got = frame.try_get_i32().unwrap_or(-1);
         let request = {
             let mut state = self.state();
-            state.last_active = Instant::now();
             let expected = state.in_flight.front().map(|request| request.correlation_id);
             if expected != Some(got) {
                 return Err(Error::Correlation {
@@ -143,7 +144,11 @@ impl Shared {
                     expected,
                 });
             }
-            state.in_flight.pop_front().expect("its correlation id was just read")
+            let request = state.in_flight.pop_front().expect("its correlation id was just read");
+            if is_use(request.api_key) {
+                state.last_active = Instant::now();
+            }
+            request
         };
         if request.api_key.response_header_version(request.version) >= 1 {
             skip_tagged_fields(&mut frame).ok_or_else(|| Error::Malformed {
@@ -200,6 +205,11 @@ impl Shared {
             }
         }
     }
+}
+
+/// Whether a request keeps a connection from being idle. One that nobody needs is not kept open by logging in again.
+fn is_use(api_key: ApiKey) -> bool {
+    !matches!(api_key, ApiKey::SaslHandshake | ApiKey::SaslAuthenticate)
 }
 
 /// Skips the tagged fields of a flexible header. There are none so far, so this is one byte.

@@ -110,6 +110,32 @@ async fn a_session_is_renewed_on_its_connection_and_nothing_gets_between() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn renewals_do_not_keep_an_idle_connection_open() {
+    let options = ConnectionOptions {
+        max_idle: Some(Duration::from_secs(150)),
+        ..login_options("PLAIN", PLAIN)
+    };
+    let (connection, mut peer) = open(&options, async |peer| {
+        peer.answer(HANDSHAKE, &handshake_answer(ErrorCode::NONE)).await;
+        peer.answer(AUTHENTICATE, &authenticate_answer(ErrorCode::NONE, b"", 100_000))
+            .await;
+    })
+    .await;
+    let connection = connection.expect("it is let in");
+    let opened = Instant::now();
+    peer.answer(HANDSHAKE, &handshake_answer(ErrorCode::NONE)).await;
+    peer.answer(AUTHENTICATE, &authenticate_answer(ErrorCode::NONE, b"", 100_000))
+        .await;
+    let error = connection.closed().await.to_string();
+    assert!(error.contains("connections.max.idle.ms"), "{error}");
+    assert!(
+        (150.0..151.0).contains(&opened.elapsed().as_secs_f64()),
+        "{:?}",
+        opened.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_renewal_that_is_refused_ends_the_connection() {
     let (connection, mut peer) = open(&login_options("PLAIN", PLAIN), async |peer| {
         peer.answer(HANDSHAKE, &handshake_answer(ErrorCode::NONE)).await;
