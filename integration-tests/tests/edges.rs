@@ -61,6 +61,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "java-pattern",
         ],
     ),
+    // Reads what the others count; nobody else sees both sides.
+    (
+        "connect-metrics",
+        &[
+            "connect-mirror",
+            "connect-plugins",
+            "connect-runtime",
+            "kafka-client",
+            "kafka-wire",
+        ],
+    ),
     (
         "connect-cli",
         &[
@@ -72,6 +83,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "connect-mirror",
             "connect-runtime",
             "connect-rest",
+            "connect-metrics",
             "connect-plugins",
             "connect-transforms",
         ],

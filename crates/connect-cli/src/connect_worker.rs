@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::{connector_file::ConnectorFile, plugins::MirrorPlugins, shutdown, worker_keys};
+use crate::{connector_file::ConnectorFile, metrics::MetricsPlace, plugins::MirrorPlugins, shutdown, worker_keys};
 
 /// Kafka's exit code when the worker's main loop ends by itself.
 const EXIT_WORKER_FAILED: u8 = 1;
@@ -53,7 +53,8 @@ pub(crate) async fn main(file: &Path, mode: Mode, loggers: Arc<Loggers>) -> Exit
         let worker = Worker::read(file, mode).with_context(|| format!("{} cannot be used", file.display()))?;
         worker.check_cluster().await?;
         let server = Server::bind(&worker.settings.props).await?;
-        anyhow::Ok((worker, server))
+        let metrics = MetricsPlace::bind(&worker.settings.props).await?;
+        anyhow::Ok((worker, server, metrics))
     };
     let signals = shutdown::requested();
     tokio::pin!(signals);
@@ -61,12 +62,12 @@ pub(crate) async fn main(file: &Path, mode: Mode, loggers: Arc<Loggers>) -> Exit
         prepared = prepared => prepared,
         _ = &mut signals => return ExitCode::SUCCESS,
     };
-    let (worker, server) = match prepared {
+    let (worker, server, metrics) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => return failed(&error, EXIT_START_FAILED),
     };
     let patience = worker.patience();
-    let running = match worker.start(server, loggers) {
+    let running = match worker.start(server, metrics, loggers) {
         Ok(running) => running,
         Err(error) => return failed(&error, EXIT_NOT_STARTED),
     };
@@ -154,12 +155,13 @@ impl Worker {
         sync + self.settings.task_shutdown_graceful_timeout + STOP_TIMEOUT
     }
 
-    fn start(self, server: Server, loggers: Arc<Loggers>) -> Result<Running> {
+    fn start(self, server: Server, metrics: MetricsPlace, loggers: Arc<Loggers>) -> Result<Running> {
         let Self { settings, connectors } = self;
         let dialer = Dialer::tcp();
+        let mirror = MirrorMetrics::default();
         let plugins = match connectors {
-            None => MirrorPlugins::new(dialer.clone(), MirrorMetrics::default(), &settings.props)?,
-            Some(_) => MirrorPlugins::standalone(dialer.clone(), MirrorMetrics::default(), &settings.props)?,
+            None => MirrorPlugins::new(dialer.clone(), mirror.clone(), &settings.props)?,
+            Some(_) => MirrorPlugins::standalone(dialer.clone(), mirror.clone(), &settings.props)?,
         };
         let plugins = Arc::new(plugins);
         let (herder, handle) = Herder::new(HerderOptions {
@@ -171,7 +173,7 @@ impl Worker {
             settings,
             connectors: Vec::new(),
             plugins: plugins.clone(),
-            dialer,
+            dialer: dialer.clone(),
             clock: Clock::system(),
             assignments: match connectors {
                 None => Assignments::of_group(server.advertised_url(), Arc::new(RestClient)),
@@ -179,6 +181,11 @@ impl Worker {
             },
             logger_levels: Some(loggers.clone()),
         });
+        let worker_here = connect_metrics::Worker {
+            flow: String::new(),
+            worker_id: server.worker_id().to_owned(),
+            herder: handle.clone(),
+        };
         let mut creating = JoinSet::new();
         if let Some(connectors) = connectors {
             creating.spawn(create(handle.clone(), connectors));
@@ -187,7 +194,8 @@ impl Worker {
         let cancel = CancellationToken::new();
         let (stop_rest, stop_herder) = (cancel.child_token(), CancellationToken::new());
         let (mut rest, mut worker) = (JoinSet::new(), JoinSet::new());
-        rest.spawn(server.serve(api, axum::Router::new(), stop_rest));
+        let more = metrics.serve(vec![worker_here], mirror, dialer, &mut rest, cancel.child_token());
+        rest.spawn(server.serve(api, more, stop_rest));
         worker.spawn(herder.run(stop_herder.clone()));
         Ok(Running {
             cancel,

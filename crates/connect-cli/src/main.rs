@@ -6,6 +6,7 @@ mod clock;
 mod connect_worker;
 mod connector_file;
 mod logging;
+mod metrics;
 mod mirror_maker;
 mod offsets;
 mod plugins;

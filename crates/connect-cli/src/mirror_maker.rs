@@ -6,6 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use config_def::{ConfigTransformer, PropertiesFile, properties};
 use connect_api::BoxFuture;
+use connect_metrics::Worker;
 use connect_mirror::{
     MirrorMetrics,
     mirror_maker_config::{MirrorConnector, MirrorMakerConfig, SourceAndTarget},
@@ -20,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::{plugins::MirrorPlugins, shutdown};
+use crate::{metrics::MetricsPlace, plugins::MirrorPlugins, shutdown};
 
 /// Kafka's exit code when the file is wrong or a cluster is not what it should be.
 const EXIT_START_FAILED: u8 = 2;
@@ -125,6 +126,8 @@ impl Flows {
 
     async fn run(self, metrics: MirrorMetrics, cancel: CancellationToken) -> Result<()> {
         let dialer = Dialer::tcp();
+        let metrics_place = MetricsPlace::bind(self.config.resolved()).await?;
+        let mut workers = Vec::new();
         let server = match self.config.enable_internal_rest() {
             true => Some(Server::bind(self.config.resolved()).await?),
             false => None,
@@ -157,7 +160,7 @@ impl Flows {
             };
             let (herder, handle) = Herder::new(HerderOptions {
                 flow: pair.to_string(),
-                worker_id,
+                worker_id: worker_id.clone(),
                 settings,
                 connectors,
                 plugins: Arc::new(plugins),
@@ -165,6 +168,11 @@ impl Flows {
                 clock: Clock::system(),
                 assignments,
                 logger_levels: None,
+            });
+            workers.push(Worker {
+                flow: pair.to_string(),
+                worker_id,
+                herder: handle.clone(),
             });
             flows.push(Flow {
                 source: pair.source.clone(),
@@ -176,6 +184,8 @@ impl Flows {
         }
         // It goes with this function: nodes ask each other again.
         let mut rest = JoinSet::new();
+        // On a listener of its own only: what nodes ask each other is not for everybody.
+        drop(metrics_place.serve(workers, metrics, dialer, &mut rest, cancel.child_token()));
         if let Some(server) = server {
             rest.spawn(server.serve_flows(flows, cancel.child_token()));
         }

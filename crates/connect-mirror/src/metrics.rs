@@ -41,19 +41,19 @@ pub struct MetricKey {
 
 impl MirrorMetrics {
     /// The metrics under `key`, from now on part of every snapshot.
-    pub(crate) fn register(&self, key: MetricKey) -> PartitionMetrics {
+    pub fn register(&self, key: MetricKey) -> PartitionMetrics {
         let metrics = PartitionMetrics::default();
         lock(&self.0).insert(key, metrics.clone());
         metrics
     }
 
     /// Takes the metrics of a stopped task out.
-    pub(crate) fn remove(&self, key: &MetricKey) {
+    pub fn remove(&self, key: &MetricKey) {
         lock(&self.0).remove(key);
     }
 
     /// The target acknowledged a checkpoint, so long after the group was asked.
-    pub(crate) fn checkpoint_written(&self, key: CheckpointKey, now_ms: i64, latency_ms: i64) {
+    pub fn checkpoint_written(&self, key: CheckpointKey, now_ms: i64, latency_ms: i64) {
         self.1.written(key, now_ms, latency_ms);
     }
 
@@ -107,7 +107,7 @@ struct Values {
 
 impl PartitionMetrics {
     /// A batch came from the source. `bytes` is its payload as it travels: a mirror does not open it to add up values.
-    pub(crate) fn polled(&self, now_ms: i64, records: u64, bytes: u64, oldest_timestamp: i64, newest_timestamp: i64) {
+    pub fn polled(&self, now_ms: i64, records: u64, bytes: u64, oldest_timestamp: i64, newest_timestamp: i64) {
         let mut values = lock(&self.0);
         values.polled_records += records;
         values.oldest_waiting_timestamp.get_or_insert(oldest_timestamp);
@@ -122,7 +122,7 @@ impl PartitionMetrics {
     }
 
     /// The source answered: its end, and the first offset that the target has not acknowledged.
-    pub(crate) fn fetched(&self, high_watermark: i64, next: i64) {
+    pub fn fetched(&self, high_watermark: i64, next: i64) {
         let mut values = lock(&self.0);
         values.high_watermark = high_watermark;
         values.next_to_acknowledge = next;
@@ -130,7 +130,7 @@ impl PartitionMetrics {
 
     /// The target acknowledged `records`. What is acknowledged `next`: its upstream offset, and the oldest timestamp of
     /// what is on its way already.
-    pub(crate) fn acknowledged(
+    pub fn acknowledged(
         &self,
         now_ms: i64,
         records: u64,
@@ -155,27 +155,27 @@ impl PartitionMetrics {
     }
 
     /// How a batch is carried: as it is, or rebuilt for a reason.
-    pub(crate) fn carried(&self, rebuilt: Option<Rebuilt>) {
+    pub fn carried(&self, rebuilt: Option<Rebuilt>) {
         lock(&self.0).batches.carried(rebuilt);
     }
 
     /// A batch was cut into smaller ones.
-    pub(crate) fn cut(&self) {
+    pub fn cut(&self) {
         lock(&self.0).batches.cut += 1;
     }
 
     /// Bytes that are on their way to the target.
-    pub(crate) fn in_flight(&self, bytes: usize) {
+    pub fn in_flight(&self, bytes: usize) {
         lock(&self.0).in_flight_bytes = bytes as u64;
     }
 
     /// Records that the source lost before they could be copied.
-    pub(crate) fn lost(&self, records: u64) {
+    pub fn lost(&self, records: u64) {
         lock(&self.0).records_lost += records;
     }
 
     /// Why nothing of this partition is being written, or `None` when it flows.
-    pub(crate) fn held_back(&self, reason: Option<&str>) {
+    pub fn held_back(&self, reason: Option<&str>) {
         lock(&self.0).held_back = reason.map(Arc::from);
     }
 

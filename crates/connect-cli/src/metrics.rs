@@ -1,0 +1,63 @@
+//! Metrics for Prometheus: at the REST listeners, or at a listener of their own.
+
+use anyhow::{Context, Result};
+use axum::Router;
+use config_def::{ConfigDef, Props};
+use connect_metrics::{Metrics, Options, Worker};
+use connect_mirror::MirrorMetrics;
+use connect_rest::Server;
+use connect_runtime::{Clock, config::METRICS_KEYS};
+use kafka_client::Dialer;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+static CONFIG_DEF: ConfigDef = ConfigDef::new(&[METRICS_KEYS]);
+
+/// Where metrics will be served.
+pub(crate) struct MetricsPlace {
+    /// `None`: beside the REST API, where there is one.
+    own: Option<Server>,
+    max_partitions: usize,
+}
+
+impl MetricsPlace {
+    /// Reads `props` and listens, if they name a listener.
+    pub(crate) async fn bind(props: &Props) -> Result<Self> {
+        let values = CONFIG_DEF.parse(props)?;
+        let own = match props.get("heliograph.metrics.listener").map(|url| url.trim()) {
+            None | Some("") => None,
+            Some(url) => {
+                let listeners = [("listeners".to_owned(), url.to_owned())].into();
+                let bound = Server::bind(&listeners).await;
+                Some(bound.with_context(|| format!("heliograph.metrics.listener = {url}"))?)
+            }
+        };
+        let max_partitions = values.int("heliograph.metrics.max.partitions").unsigned_abs() as usize;
+        Ok(Self { own, max_partitions })
+    }
+
+    /// Serves on the own listener as one of `servers`, or answers with what the REST API is to serve beside its own.
+    pub(crate) fn serve(
+        self,
+        workers: Vec<Worker>,
+        mirror: MirrorMetrics,
+        dialer: Dialer,
+        servers: &mut JoinSet<()>,
+        cancel: CancellationToken,
+    ) -> Router {
+        let metrics = Metrics::new(Options {
+            workers,
+            mirror,
+            dialer,
+            clock: Clock::system(),
+            max_partitions: self.max_partitions,
+        });
+        match self.own {
+            None => metrics.router(),
+            Some(server) => {
+                servers.spawn(server.serve_only(metrics.router(), cancel));
+                Router::new()
+            }
+        }
+    }
+}
