@@ -61,3 +61,32 @@ impl MetricsPlace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listener_of_its_own_is_a_wish() {
+        let place = MetricsPlace::bind(&Props::new()).await.expect("nothing is needed");
+        assert!(place.own.is_none());
+        assert_eq!(place.max_partitions, 2000);
+        let asked = [(
+            "heliograph.metrics.listener".to_owned(),
+            "http://127.0.0.1:0".to_owned(),
+        )];
+        assert!(
+            MetricsPlace::bind(&asked.into())
+                .await
+                .expect("a good listener")
+                .own
+                .is_some()
+        );
+        let wrong = [("heliograph.metrics.listener".to_owned(), "nonsense".to_owned())];
+        let error = MetricsPlace::bind(&wrong.into()).await.err().expect("no URL");
+        assert!(
+            format!("{error:#}").starts_with("heliograph.metrics.listener = nonsense: "),
+            "{error:#}"
+        );
+    }
+}

@@ -389,6 +389,7 @@ static DISTRIBUTED_KEYS: &[ConfigKey] = &[
 /// Where metrics can be read, and how many labels they may have. Whoever serves them reads these.
 pub const METRICS_KEYS: &[ConfigKey] = &[
     key("heliograph.metrics.listener", Type::String)
+        .default_null()
         .doc("Where metrics are served beside the REST listeners: http://host:port."),
     key("heliograph.metrics.max.partitions", Type::Int)
         .default("2000")
