@@ -11,7 +11,13 @@ use super::coordinator::{Coordinator, Identity};
 
 type Answer = Result<HeartbeatResponse, kafka_client::Error>;
 
-/// Sends a heartbeat at every interval between [`Heartbeats::start`] and [`Heartbeats::stop`], one at a time.
+/// After a round the first heartbeat comes this soon, and each waits twice as long as the one before. A round that takes
+/// work from somebody is followed by one that gives it to somebody else, and that cannot begin before everybody has
+/// heard of it: from the answer to a heartbeat.
+const FIRST: Duration = Duration::from_millis(100);
+
+/// Sends a heartbeat at every interval between [`Heartbeats::start`] and [`Heartbeats::stop`], the first few sooner, one
+/// at a time.
 pub(super) struct Heartbeats {
     interval: Duration,
     session_timeout: Duration,
@@ -22,6 +28,7 @@ struct Beating {
     coordinator: Coordinator,
     identity: Identity,
     next_at: Instant,
+    pause: Duration,
     last_answer: Instant,
     under_way: Option<BoxFuture<'static, Answer>>,
 }
@@ -35,12 +42,13 @@ impl Heartbeats {
         }
     }
 
-    /// The next heartbeat is due one interval after `from`.
+    /// The member has joined a round at `from`.
     pub(super) fn start(&mut self, coordinator: Coordinator, identity: Identity, from: Instant) {
         self.beating = Some(Beating {
             coordinator,
             identity,
-            next_at: from + self.interval,
+            next_at: from + FIRST.min(self.interval),
+            pause: FIRST.min(self.interval),
             last_answer: Instant::now(),
             under_way: None,
         });
@@ -59,7 +67,8 @@ impl Heartbeats {
             Some(under_way) => under_way,
             none => {
                 tokio::time::sleep_until(beating.next_at).await;
-                beating.next_at = Instant::now() + self.interval;
+                beating.pause = (beating.pause * 2).min(self.interval);
+                beating.next_at = Instant::now() + beating.pause;
                 let session_end = beating.last_answer + self.session_timeout;
                 let left = session_end.saturating_duration_since(Instant::now());
                 let (coordinator, identity) = (beating.coordinator.clone(), beating.identity.clone());
