@@ -340,7 +340,7 @@ impl Herder {
         match event {
             Event::Request(request) => self.on_request(request),
             Event::Worker(event) => self.on_worker(event),
-            Event::Exited(exit) => self.on_exit(exit),
+            Event::Exited(exit) => self.on_exits(exit)?,
             Event::Job(job) => self.on_job(job)?,
             Event::ConfigsChanged => self.on_configs_changed(),
             // Whoever stops something that is not configured any more says a last word about it.

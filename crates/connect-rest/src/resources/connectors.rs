@@ -1,11 +1,15 @@
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use connect_runtime::{
     herder::{self, Put, RestartAnswer},
     storage::config::RawConfig,
     worker::ConnectorTaskId,
 };
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::json;
 
 use super::{Answer, Api, Call, Failure};
 use crate::{
@@ -19,42 +23,55 @@ use crate::{
 const NAME: &str = "name";
 
 pub(super) async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {
-    let expansions: Vec<&str> = call.queries("expand").collect();
-    if expansions.is_empty() {
+    let first_of = |expansion| call.queries("expand").position(|given| given == expansion);
+    let (info_at, status_at) = (first_of("info"), first_of("status"));
+    if call.query("expand").is_none() {
         return Ok(Answer::json(&api.herder.connectors().await?));
     }
     let infos = api.herder.connector_infos().await?;
-    let wants_status = expansions.contains(&"status");
-    let statuses = if wants_status {
-        api.herder.statuses().await?
-    } else {
-        Vec::new()
+    let statuses = match status_at {
+        Some(_) => api.herder.statuses().await?,
+        None => Vec::new(),
     };
-    let mut connectors = Map::new();
-    for info in infos {
-        let status = statuses.iter().find(|status| status.name == info.name);
-        if wants_status && status.is_none() {
+    let statuses = statuses.into_iter().map(|status| (status.name.clone(), status));
+    let mut statuses: HashMap<String, herder::ConnectorStateInfo> = statuses.collect();
+    let expanded = infos.into_iter().filter_map(|info| {
+        let name = info.name.clone();
+        let status = statuses.remove(&name).map(|status| Expansion::Status(status.into()));
+        if status_at.is_some() && status.is_none() {
             // It is new, or about to go.
-            continue;
+            return None;
         }
-        connectors.insert(info.name.clone(), expanded(&expansions, info, status));
-    }
+        let info = info_at.map(|_| Expansion::Info(info.into()));
+        let (first, second) = if info_at < status_at {
+            (info, status)
+        } else {
+            (status, info)
+        };
+        Some((name, Expanded([first, second])))
+    });
+    let connectors: BTreeMap<String, Expanded> = expanded.collect();
     Ok(Answer::json(&connectors))
 }
 
-/// What is told of one connector. Unknown expansions are passed over.
-fn expanded(expansions: &[&str], info: herder::ConnectorInfo, status: Option<&herder::ConnectorStateInfo>) -> Value {
-    let info = ConnectorInfo::from(info);
-    let mut members = Map::new();
-    for expansion in expansions {
-        let member = match *expansion {
-            "status" => json!(status.cloned().map(ConnectorStateInfo::from)),
-            "info" => json!(info),
-            _ => continue,
-        };
-        members.insert((*expansion).to_owned(), member);
+/// What is told of one connector, in the order that was asked for. Unknown expansions are passed over.
+struct Expanded([Option<Expansion>; 2]);
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Expansion {
+    Info(ConnectorInfo),
+    Status(ConnectorStateInfo),
+}
+
+impl Serialize for Expanded {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let given = self.0.iter().flatten();
+        serializer.collect_map(given.map(|expansion| match expansion {
+            Expansion::Info(_) => ("info", expansion),
+            Expansion::Status(_) => ("status", expansion),
+        }))
     }
-    Value::Object(members)
 }
 
 pub(super) async fn create(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {

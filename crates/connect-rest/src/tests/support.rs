@@ -244,6 +244,7 @@ impl Script {
         // Nobody listens any more if the request was given up.
         match asked {
             Asked::Ping(reply) => drop(reply.send(Ok(()))),
+            Asked::ConnectorNames(reply) => drop(reply.send(Ok(vec!["c1".to_owned(), "gone".to_owned()]))),
             Asked::ConnectorInfos(reply) => drop(reply.send(Ok(vec![info("c1"), info("gone")]))),
             Asked::ConnectorInfo { name, reply } => drop(reply.send(match &*name {
                 "c1" | EXAMPLE => Ok(info("c1")),
@@ -387,6 +388,7 @@ fn refuse(asked: Asked, error: &RequestError) {
         ($($variant:ident)*) => {
             match asked {
                 Asked::Ping(reply) => drop(reply.send(Err(error.clone()))),
+                Asked::ConnectorNames(reply) => drop(reply.send(Err(error.clone()))),
                 Asked::ConnectorInfos(reply) => drop(reply.send(Err(error.clone()))),
                 Asked::Statuses(reply) => drop(reply.send(Err(error.clone()))),
                 Asked::TaskMetrics(reply) => drop(reply.send(Err(error.clone()))),

@@ -79,8 +79,7 @@ impl HerderHandle {
 
     /// The names of all connectors.
     pub async fn connectors(&self) -> Result<Vec<String>, RequestError> {
-        let infos = self.connector_infos().await?;
-        Ok(infos.into_iter().map(|info| info.name).collect())
+        self.ask(Request::ConnectorNames).await
     }
 
     /// All connectors, by name.

@@ -10,6 +10,12 @@ use crate::{
 };
 
 impl Herder {
+    pub(super) fn connector_names(&self) -> Vec<String> {
+        let Some(stores) = &self.stores else { return Vec::new() };
+        let configs = stores.configs.state();
+        configs.connectors().map(|(name, _)| name.to_owned()).collect()
+    }
+
     pub(super) fn connector_infos(&self) -> Vec<ConnectorInfo> {
         let Some(stores) = &self.stores else { return Vec::new() };
         let configs = stores.configs.state();
@@ -45,6 +51,12 @@ impl Herder {
         }
     }
 
+    fn kind_of(&self, name: &str) -> ConnectorKind {
+        let configs = self.stores.as_ref().map(|stores| stores.configs.state());
+        let config = configs.as_ref().and_then(|configs| configs.connector(name)?.config());
+        config.map_or(ConnectorKind::Unknown, |config| self.kind(config))
+    }
+
     fn kind(&self, config: &RawConfig) -> ConnectorKind {
         let class = config.get("connector.class").and_then(Option::as_deref);
         class.map_or(ConnectorKind::Unknown, |class| self.plugins.kind(class))
@@ -69,7 +81,7 @@ impl Herder {
     }
 
     pub(super) fn status_infos(&self) -> Vec<ConnectorStateInfo> {
-        let names = self.connector_infos().into_iter().map(|info| info.name);
+        let names = self.connector_names().into_iter();
         names.filter_map(|name| self.status_info(&name).ok()).collect()
     }
 
@@ -86,9 +98,7 @@ impl Herder {
             name: name.to_owned(),
             connector: state_info(connector),
             tasks: tasks.collect(),
-            kind: self
-                .connector_info(name)
-                .map_or(ConnectorKind::Unknown, |info| info.kind),
+            kind: self.kind_of(name),
         })
     }
 
@@ -109,8 +119,8 @@ impl Herder {
 
     fn tasks_with_status(&self, name: &str) -> Vec<i32> {
         let Some(stores) = &self.stores else { return Vec::new() };
-        let own = self.tasks.keys().filter(|id| &*id.connector == name).map(|id| id.task);
-        let mut numbers: Vec<i32> = own.collect();
+        let own = ConnectorTaskId::new(name, i32::MIN)..=ConnectorTaskId::new(name, i32::MAX);
+        let mut numbers: Vec<i32> = self.tasks.range(own).map(|(id, _)| id.task).collect();
         numbers.extend(stores.statuses.state().tasks(name).map(|(number, _)| number));
         numbers.sort_unstable();
         numbers.dedup();

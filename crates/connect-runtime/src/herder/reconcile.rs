@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use super::{
-    ConfigChange, Herder, Lifecycle, TaskVersion,
+    ConfigChange, Error, Herder, Lifecycle, TaskVersion,
     assignment::Share,
     children::{Exit, running},
     plan::{Phase, Step, Wanted, WantedTask, steps},
@@ -179,7 +179,22 @@ impl Herder {
         }
     }
 
-    pub(super) fn on_exit(&mut self, exit: Exit<Arc<str>, ConnectorTaskId>) {
+    /// What follows from exits costs as much for many as for one, and they come together: hundreds in a rebalance.
+    pub(super) fn on_exits(&mut self, first: Exit<Arc<str>, ConnectorTaskId>) -> Result<(), Error> {
+        self.on_exit(first);
+        while let Some(joined) = self.child_set.try_join_next() {
+            match joined {
+                Ok(exit) => self.on_exit(exit),
+                Err(error) if error.is_cancelled() => {}
+                Err(error) => return Err(Error::Internal(error.to_string())),
+            }
+        }
+        self.reconcile();
+        self.tidy_statuses();
+        Ok(())
+    }
+
+    fn on_exit(&mut self, exit: Exit<Arc<str>, ConnectorTaskId>) {
         // What it reported before its end may still be waiting, and comes first.
         while let Ok(event) = self.events_seen.try_recv() {
             self.on_worker(event);
@@ -215,8 +230,6 @@ impl Herder {
                 }
             }
         }
-        self.reconcile();
-        self.tidy_statuses();
     }
 
     /// Nothing of a child that was given up is believed any more; its successor may start.

@@ -21,6 +21,7 @@ pub type Reply<T> = oneshot::Sender<Result<T, RequestError>>;
 #[doc(hidden)]
 pub enum Request {
     Ping(Reply<()>),
+    ConnectorNames(Reply<Vec<String>>),
     ConnectorInfos(Reply<Vec<ConnectorInfo>>),
     ConnectorInfo {
         name: String,
@@ -122,7 +123,8 @@ impl Request {
             | Self::PutTaskConfigs { .. }
             | Self::FenceZombies { .. } => true,
             Self::SetTargetState { target, .. } => *target == TargetState::Stopped,
-            Self::ConnectorInfos(_)
+            Self::ConnectorNames(_)
+            | Self::ConnectorInfos(_)
             | Self::Statuses(_)
             | Self::Status { .. }
             | Self::TaskStatus { .. }

@@ -32,6 +32,7 @@ impl Herder {
     fn do_request(&mut self, request: Request) {
         match request {
             Request::Ping(reply) => answer(reply, Ok(())),
+            Request::ConnectorNames(reply) => answer(reply, Ok(self.connector_names())),
             Request::ConnectorInfos(reply) => answer(reply, Ok(self.connector_infos())),
             Request::ConnectorInfo { name, reply } => answer(reply, self.connector_info(&name)),
             Request::TaskConfigs { name, reply } => answer(reply, self.task_configs(&name)),
