@@ -110,6 +110,16 @@ impl ConnectWorker {
         &mut self.process
     }
 
+    /// Its resident memory, now.
+    pub fn memory_bytes(&self) -> u64 {
+        self.process.memory_bytes()
+    }
+
+    /// CPU time it used so far.
+    pub fn cpu_time(&self) -> Duration {
+        self.process.cpu_time()
+    }
+
     /// Its REST API.
     pub fn rest(&self) -> Rest {
         Rest::new(&self.address)
