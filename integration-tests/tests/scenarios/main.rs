@@ -13,6 +13,7 @@ mod fidelity;
 mod groups;
 mod interop;
 mod losses;
+mod metrics;
 mod test_client;
 mod transactions;
 mod two_ways;
