@@ -4,7 +4,7 @@ use std::{path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
-use config_def::{ConfigTransformer, PropertiesFile, properties};
+use config_def::{ConfigTransformer, PropertiesFile, Props, properties};
 use connect_api::BoxFuture;
 use connect_metrics::Worker;
 use connect_mirror::{
@@ -27,6 +27,14 @@ use crate::{metrics::MetricsPlace, plugins::MirrorPlugins, shutdown};
 const EXIT_START_FAILED: u8 = 2;
 /// Kafka's exit code when a worker ends by itself.
 const EXIT_WORKER_FAILED: u8 = 3;
+/// Ours: where what the flows do can be looked at over HTTP. Kafka's dedicated mode has nothing like it.
+const REST_LISTENERS: &str = "heliograph.rest.listeners";
+/// Keys that are for the process, and so for no flow.
+const OF_THE_PROCESS: [&str; 3] = [
+    REST_LISTENERS,
+    "heliograph.metrics.listener",
+    "heliograph.metrics.max.partitions",
+];
 /// What a node without internal REST says instead of its URL, as in Kafka.
 const NO_URL: &str = "NOTUSED";
 
@@ -92,7 +100,7 @@ impl Flows {
         let file: PropertiesFile = properties::parse(bytes)?;
         let config = MirrorMakerConfig::parse(file.props(), &ConfigTransformer::from_props(&file.props())?)?;
         for key in &config.key_report(&connect_runtime::config::KNOWN_KEYS).keys {
-            if let Some(warning) = key.warning() {
+            if let Some(warning) = key.warning().filter(|_| !OF_THE_PROCESS.contains(&&*key.key)) {
                 warn!(line = file.line(&key.key).unwrap_or_default(), "{warning}");
             }
         }
@@ -131,6 +139,13 @@ impl Flows {
         let server = match self.config.enable_internal_rest() {
             true => Some(Server::bind(self.config.resolved()).await?),
             false => None,
+        };
+        let read_only = match self.config.resolved().get(REST_LISTENERS) {
+            Some(listeners) => {
+                let props = Props::from([("listeners".to_owned(), listeners.clone())]);
+                Some(Server::bind(&props).await.context(REST_LISTENERS)?)
+            }
+            None => None,
         };
         let (mut herders, mut flows) = (JoinSet::new(), Vec::new());
         for (pair, settings) in self.pairs {
@@ -184,6 +199,9 @@ impl Flows {
         }
         // It goes with this function: nodes ask each other again.
         let mut rest = JoinSet::new();
+        if let Some(server) = read_only {
+            rest.spawn(server.serve_flows_read_only(flows.clone(), cancel.child_token()));
+        }
         // On a listener of its own only: what nodes ask each other is not for everybody.
         drop(metrics_place.serve(workers, metrics, dialer, &mut rest, cancel.child_token()));
         if let Some(server) = server {

@@ -134,6 +134,8 @@ pub(crate) enum Part {
     AdminOnly,
     /// What workers ask each other, and nothing else: MirrorMaker's dedicated mode.
     Internal,
+    /// What can be looked at of one flow of the dedicated mode: nothing is changed, and no plug-ins are listed.
+    ReadOnly,
 }
 
 /// The routes of a listener.
@@ -142,6 +144,12 @@ pub(crate) fn router(api: &Arc<Api>, part: Part) -> Router {
         Part::All | Part::WithoutAdmin => true,
         Part::AdminOnly => false,
         Part::Internal => endpoint.is_internal,
+        Part::ReadOnly => {
+            endpoint.method == "GET"
+                && ["/connectors", "/health"]
+                    .iter()
+                    .any(|path| endpoint.path.starts_with(path))
+        }
     };
     let has_admin = matches!(part, Part::All | Part::AdminOnly);
     let admin = ADMIN_ENDPOINTS.iter().filter(|_| has_admin);

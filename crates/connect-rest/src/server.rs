@@ -146,13 +146,27 @@ impl Server {
     /// Serves what the nodes of MirrorMaker's dedicated mode ask each other, and nothing else, until it is cancelled:
     /// `/<source>/<target>/connectors/…` for each flow.
     pub async fn serve_flows(self, flows: Vec<Flow>, cancel: CancellationToken) {
+        let main = self.flows(flows, Part::Internal);
+        self.serve_routers(main, Router::new(), cancel).await;
+    }
+
+    /// Serves what can be looked at of each flow, `/<source>/<target>/connectors/…` and `…/health`, until it is
+    /// cancelled. `/` lists the flows' paths.
+    pub async fn serve_flows_read_only(self, flows: Vec<Flow>, cancel: CancellationToken) {
+        let paths: Vec<String> = flows.iter().map(|flow| flow_path(&flow.source, &flow.target)).collect();
+        let list = axum::routing::get(move || async move { axum::Json(serde_json::json!({ "flows": paths })) });
+        let main = self.flows(flows, Part::ReadOnly).route("/", list);
+        self.serve_routers(main, Router::new(), cancel).await;
+    }
+
+    fn flows(&self, flows: Vec<Flow>, part: Part) -> Router {
         let mut main = Router::new().fallback(|| async { RestError::routing(StatusCode::NOT_FOUND) });
         for flow in flows {
             let api = Arc::new(Api::of_flow(flow.herder).at(&self.advertised));
             let path = flow_path(&flow.source, &flow.target);
-            main = main.nest(&path, resources::router(&api, Part::Internal));
+            main = main.nest(&path, resources::router(&api, part));
         }
-        self.serve_routers(main, Router::new(), cancel).await;
+        main
     }
 
     /// Serves `router`, and nothing of the API, until it is cancelled.
@@ -178,7 +192,7 @@ impl Server {
 }
 
 /// A flow of MirrorMaker's dedicated mode.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Flow {
     /// The source cluster's alias.
     pub source: String,

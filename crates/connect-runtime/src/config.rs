@@ -386,6 +386,11 @@ static DISTRIBUTED_KEYS: &[ConfigKey] = &[
         .doc("After how long without metadata to begin again with bootstrap.servers."),
 ];
 
+/// What dedicated mode adds to Kafka's.
+static DEDICATED_KEYS: &[ConfigKey] = &[key("heliograph.rest.listeners", Type::String)
+    .default_null()
+    .doc("Where everybody can look at the flows of dedicated mode over HTTP, changing nothing; unset: nowhere.")];
+
 /// Where metrics can be read, and how many labels they may have. Whoever serves them reads these.
 pub const METRICS_KEYS: &[ConfigKey] = &[
     key("heliograph.metrics.listener", Type::String)
@@ -408,6 +413,7 @@ pub static KNOWN_KEYS: ConfigDef = ConfigDef::new(&[
     DISTRIBUTED_KEYS,
     RESTART_KEYS,
     METRICS_KEYS,
+    DEDICATED_KEYS,
 ]);
 
 /// The table of a distributed worker.

@@ -67,7 +67,7 @@ impl Api {
         }
     }
 
-    /// What another node asks of a flow's herder.
+    /// What is asked of a flow's herder.
     pub(crate) fn of_flow(herder: HerderHandle) -> Self {
         Self {
             herder,
@@ -80,7 +80,9 @@ impl Api {
     }
 
     pub(crate) fn worker(&self) -> &Worker {
-        self.worker.as_ref().expect("a flow has only the internal endpoints")
+        self.worker
+            .as_ref()
+            .expect("a flow has no endpoints of plug-ins and loggers")
     }
 
     pub(crate) fn at(mut self, authority: &str) -> Self {
