@@ -11,7 +11,7 @@ mod connector;
 mod group_offset_sync;
 mod groups;
 mod loading;
-mod round;
+pub(crate) mod round;
 mod task;
 
 pub use connector::{CHECKPOINT_TASK_CLASS, MirrorCheckpointConnector};

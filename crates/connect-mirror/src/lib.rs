@@ -27,6 +27,7 @@ mod offset_sync_history;
 mod offset_sync_producer;
 mod offset_sync_store;
 mod offset_sync_writer;
+pub mod operator;
 pub mod records;
 pub mod replication_policy;
 mod scheduler;

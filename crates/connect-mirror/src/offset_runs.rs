@@ -131,6 +131,67 @@ impl OffsetRuns {
         Some(run.downstream.saturating_add(if is_known { read } else { read.min(1) }))
     }
 
+    /// How many records at most the answer for `upstream` is behind the next one; `None`: there is no answer.
+    pub(crate) fn behind(&self, upstream: i64, may_join: bool) -> Option<i64> {
+        let begun = self.runs.partition_point(|run| run.upstream <= upstream);
+        let Some(run) = self.runs[..begun].last() else {
+            return self.runs.first().filter(|first| first.downstream == 0).map(|_| 0);
+        };
+        let answer = self.translate(upstream, may_join)?;
+        let is_known = !run.is_joined || (may_join && !self.has_holes);
+        if is_known && upstream < run.upstream_end() {
+            return Some(0);
+        }
+        let next = self.runs.get(begun).map(|next| next.downstream);
+        // Behind the last run there may be copies that are not synced yet: no more than the group has read there.
+        let limit = next.unwrap_or_else(|| {
+            let read = upstream.saturating_sub(run.upstream_end()).max(0);
+            run.downstream_end().saturating_add(read)
+        });
+        Some(limit.saturating_sub(answer).max(0))
+    }
+
+    /// The source offset from which a reader of target offset `downstream` may go on there: never behind a record whose
+    /// copy it has not read. With it, how many records at most are read again. `None`: what is known begins later.
+    pub(crate) fn translate_back(&self, downstream: i64, may_join: bool) -> Option<(i64, i64)> {
+        let begun = self.runs.partition_point(|run| run.downstream <= downstream);
+        let Some(run) = self.runs[..begun].last() else {
+            let first = self.runs.first().filter(|first| first.upstream == 0);
+            return first.map(|_| (0, downstream.max(0)));
+        };
+        let is_known = !run.is_joined || (may_join && !self.has_holes);
+        let read = (downstream - run.downstream).min(if is_known { run.count } else { 1 });
+        // Behind a run there may be copies from before a crash, and records of others.
+        let again = downstream - run.downstream - if is_known { read } else { 0 };
+        Some((run.upstream.saturating_add(read), again))
+    }
+
+    /// Target offsets from `from` on and before `end` that no run covers: records of others, repeats, markers.
+    pub(crate) fn not_copies(&self, from: i64, end: i64) -> i64 {
+        let span = end.saturating_sub(from).max(0);
+        let covered = |run: &Stretch| (run.downstream_end().min(end) - run.downstream.max(from)).max(0);
+        span - self.runs.iter().map(covered).sum::<i64>()
+    }
+
+    /// Target offsets behind the first run and before `end` that no run covers.
+    pub(crate) fn gaps(&self, end: i64) -> Vec<std::ops::Range<i64>> {
+        let starts = self.runs.iter().skip(1).map(|run| run.downstream).chain([end]);
+        let gaps = self
+            .runs
+            .iter()
+            .zip(starts)
+            .map(|(run, next)| run.downstream_end()..next);
+        gaps.filter(|gap| !gap.is_empty()).collect()
+    }
+
+    /// Where the last run ends, on both sides.
+    pub(crate) fn end(&self) -> Option<Point> {
+        self.runs.last().map(|last| Point {
+            upstream: last.upstream_end(),
+            downstream: last.downstream_end(),
+        })
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.runs.is_empty()
     }

@@ -116,6 +116,27 @@ impl OffsetSyncStore {
         better.map_or(Translation::TooOld, Translation::At)
     }
 
+    /// How many records at most the answer of [`Self::translate`] is behind the next one; `None`: nobody can tell.
+    pub(crate) fn behind(&self, partition: &TopicPartition, upstream: i64, may_join: bool) -> Option<i64> {
+        let partition = self.partitions.get(partition)?;
+        let exact = partition.runs.translate(upstream, may_join)?;
+        let better = partition
+            .slots
+            .translate(upstream)
+            .map_or(0, |slots| (slots - exact).max(0));
+        Some((partition.runs.behind(upstream, may_join)? - better).max(0))
+    }
+
+    /// What is known of the copies of a partition.
+    pub(crate) fn runs(&self, partition: &TopicPartition) -> Option<&OffsetRuns> {
+        self.partitions.get(partition).map(|known| &known.runs)
+    }
+
+    /// What is known of the copies of a partition, to add to.
+    pub(crate) fn runs_mut(&mut self, partition: &TopicPartition) -> Option<&mut OffsetRuns> {
+        self.partitions.get_mut(partition).map(|known| &mut known.runs)
+    }
+
     /// The runs of each partition, for a writer that carries them on.
     pub(crate) fn into_runs(self) -> HashMap<TopicPartition, OffsetRuns> {
         let runs = self

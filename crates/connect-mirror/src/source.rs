@@ -8,7 +8,7 @@ pub mod config;
 pub mod config_sync;
 mod connector;
 mod copier;
-mod discovery;
+pub(crate) mod discovery;
 mod flow;
 mod partition;
 mod remote_topics;

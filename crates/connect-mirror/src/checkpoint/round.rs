@@ -17,32 +17,32 @@ use tokio::time::Instant;
 const BELIEVED_FOR: Duration = Duration::from_secs(600);
 
 /// Committed offsets of the groups of a task.
-pub(super) type Committed = PerItem<Arc<str>, HashMap<TopicPartition, OffsetAndMetadata>>;
+pub(crate) type Committed = PerItem<Arc<str>, HashMap<TopicPartition, OffsetAndMetadata>>;
 
 /// What a round brought.
 #[derive(Debug)]
-pub(super) struct Gathered {
-    pub(super) committed: Result<Committed, Error>,
-    pub(super) kinds: TopicKinds,
+pub(crate) struct Gathered {
+    pub(crate) committed: Result<Committed, Error>,
+    pub(crate) kinds: TopicKinds,
     /// When the groups were asked, for the records' timestamps.
-    pub(super) asked_at_ms: i64,
+    pub(crate) asked_at_ms: i64,
 }
 
 /// Which topics of the source are never compacted, so that their logs have no holes but those of transactions.
 #[derive(Clone, Debug, Default)]
-pub(super) struct TopicKinds {
+pub(crate) struct TopicKinds {
     is_compacted: HashMap<Arc<str>, bool>,
     asked_at: Option<Instant>,
 }
 
 impl TopicKinds {
     /// Whether equal distances between offset syncs may be trusted. Of a topic that nobody describes to us, not.
-    pub(super) fn may_join(&self, topic: &str) -> bool {
+    pub(crate) fn may_join(&self, topic: &str) -> bool {
         self.is_compacted.get(topic).is_some_and(|compacted| !compacted)
     }
 
     /// Describes what is not known, and all of it again after a while.
-    async fn learn(&mut self, admin: &Admin, topics: BTreeSet<Arc<str>>) {
+    pub(crate) async fn learn(&mut self, admin: &Admin, topics: BTreeSet<Arc<str>>) {
         if self.asked_at.is_none_or(|at| at.elapsed() >= BELIEVED_FOR) {
             self.is_compacted.clear();
             self.asked_at = Some(Instant::now());
@@ -73,7 +73,7 @@ impl TopicKinds {
 }
 
 /// Asks the source. `is_replicated`: the topic filter's word.
-pub(super) async fn gather(
+pub(crate) async fn gather(
     admin: Admin,
     groups: Arc<[Arc<str>]>,
     mut kinds: TopicKinds,

@@ -305,3 +305,55 @@ fn numbers_at_the_edge_do_not_overflow() {
     runs.translate(i64::MAX, true);
     assert_eq!(joined(&[(-5, 3)]), OffsetRuns::default());
 }
+
+proptest! {
+    /// Whoever goes back to the source from a position in the copies misses nothing that he has not read there.
+    #[test]
+    fn the_way_back_is_never_ahead(steps in steps(any_step(), 40)) {
+        let world = World::of(&steps);
+        for position in 0..=world.target.len() {
+            let Some((upstream, again)) = world.reader.translate_back(position as i64, false) else { continue };
+            let read: std::collections::HashSet<i64> = world.target[..position].iter().flatten().copied().collect();
+            let next = world.source.iter().copied().find(|offset| !read.contains(offset) && is_copied_after(&world, position, *offset));
+            let next = next.unwrap_or(world.next_upstream);
+            prop_assert!(upstream <= next, "{position} goes back to {upstream}, and {next} was not read");
+            // What he would read next on the target, he reads next at the source.
+            let next = world.target[position..].iter().flatten().next();
+            let next = next.copied().unwrap_or(world.next_upstream);
+            let found = (upstream..next).filter(|offset| read.contains(offset)).count() as i64;
+            prop_assert!(found <= again, "{position}: {upstream} is {found} before {next}, not {again}");
+        }
+    }
+
+    /// On a dense topic both ways are each other's inverse.
+    #[test]
+    fn there_and_back_is_the_same_place(steps in steps(dense_step(), 20)) {
+        let world = World::of(&steps);
+        for upstream in 0..world.next_upstream {
+            let Some(downstream) = world.reader.translate(upstream, true) else { continue };
+            prop_assert_eq!(world.reader.translate_back(downstream, true), Some((upstream, 0)));
+            prop_assert_eq!(world.reader.behind(upstream, true), Some(0));
+        }
+        let end = world.target.len() as i64;
+        prop_assert_eq!(world.reader.not_copies(0, end), 0);
+        prop_assert!(world.reader.gaps(end + 2).iter().all(|gap| *gap == (end..end + 2)));
+    }
+
+    /// What is said of an answer that is behind is true.
+    #[test]
+    fn an_answer_is_behind_by_no_more_than_said(steps in steps(step_without_holes(), 40)) {
+        let world = World::of(&steps);
+        let furthest = world.furthest();
+        for upstream in 0..world.next_upstream {
+            let Some(answer) = world.reader.translate(upstream, false) else { continue };
+            let behind = world.reader.behind(upstream, false).expect("with an answer");
+            let again = world.records(answer, furthest[upstream as usize]) as i64;
+            prop_assert!(again <= behind, "{upstream}: {answer} is behind by {again}, not {behind}");
+        }
+    }
+}
+
+/// Whether a record has a copy on this target at all: one that only a deleted target had cannot be read there.
+fn is_copied_after(world: &World, position: usize, upstream: i64) -> bool {
+    world.target[position..].contains(&Some(upstream))
+}

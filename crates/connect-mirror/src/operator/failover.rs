@@ -1,0 +1,288 @@
+//! Where the groups of the source may go on at the target.
+//!
+//! The checkpoints on the target are enough: a source that is down is not asked. One that answers tells how far the
+//! groups are by now, and its offset syncs where that is.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use kafka_client::{Topics, config::IsolationLevel};
+use kafka_wire::TopicPartition;
+
+use super::{
+    Flow, OperatorError,
+    destination::{Committed, groups_at, ranges_at},
+    plan::{GroupPlan, PartitionPlan, Plan, Precision, Step},
+};
+use crate::{
+    checkpoint::round::{TopicKinds, gather},
+    client_props::Side,
+    mirror_client::{MirrorClient, TranslatedOffset},
+    offset_sync_store::{OffsetSyncStore, Translation},
+};
+
+/// Positions of groups on the source, as the source says.
+#[derive(Debug, Default)]
+struct SourceView {
+    committed: HashMap<Arc<str>, Committed>,
+    kinds: TopicKinds,
+}
+
+/// Plans the move of the groups that are asked for, or of all that the mirror's filter accepts, to the target.
+/// `source_timeout`: how long a source that does not answer is waited for.
+pub async fn plan_failover(flow: &Flow, groups: &[String], source_timeout: Duration) -> Result<Plan, OperatorError> {
+    let is_wanted = |group: &str| match groups {
+        [] => flow.group_filter.accepts(group),
+        groups => groups.iter().any(|wanted| wanted == group),
+    };
+    let mut notes = Vec::new();
+    let checkpoints = checkpoints(flow, &is_wanted, &mut notes).await?;
+    let known: BTreeSet<Arc<str>> = checkpoints.keys().map(|group| Arc::from(&**group)).collect();
+    let source = match tokio::time::timeout(source_timeout, ask_source(flow, &known, &is_wanted)).await {
+        Ok(Ok(source)) => Some(source),
+        Ok(Err(error)) => {
+            notes.push(source_is_away(flow, &chain(&error)));
+            None
+        }
+        Err(_elapsed) => {
+            notes.push(source_is_away(flow, &format!("no answer within {source_timeout:?}")));
+            None
+        }
+    };
+    let syncs = match (flow.syncs_side(), &source) {
+        (Side::Source, None) => None,
+        _ => match flow.read_syncs().await {
+            Ok(syncs) => Some(syncs),
+            Err(error) => {
+                notes.push(format!("{}: positions are those of the checkpoints", chain(&error)));
+                None
+            }
+        },
+    };
+    let mut plan = Plan {
+        groups: group_plans(flow, &checkpoints, source.as_ref(), syncs.as_ref()),
+        notes,
+    };
+    for group in groups {
+        if !plan.groups.iter().any(|plan| *plan.group == **group) {
+            plan.notes.push(format!(
+                "group {group} has no checkpoint in {} of cluster {} and no position in a replicated topic: nothing to do",
+                flow.config.checkpoints_topic, flow.pair.target
+            ));
+        }
+    }
+    let ids = plan.group_ids();
+    let there = flow
+        .ask(Side::Target, "the groups", groups_at(&flow.target, &ids))
+        .await?;
+    let ranges = ranges_at(&flow.target, plan.destinations(), IsolationLevel::ReadUncommitted);
+    let ranges = flow.ask(Side::Target, "the partitions", ranges).await?;
+    plan.decide(&there, &ranges);
+    Ok(plan)
+}
+
+fn source_is_away(flow: &Flow, why: &str) -> String {
+    format!(
+        "cluster {} cannot be asked ({why}): positions are those of the checkpoints; what groups read after their last \
+         checkpoint, they read again",
+        flow.pair.source
+    )
+}
+
+pub(super) fn chain(error: &OperatorError) -> String {
+    match error {
+        OperatorError::Cluster { source, .. } => format!("{error}: {}", source.chain()),
+        OperatorError::TimedOut { .. } => error.to_string(),
+    }
+}
+
+type Checkpoints = BTreeMap<String, BTreeMap<TopicPartition, TranslatedOffset>>;
+
+async fn checkpoints(
+    flow: &Flow,
+    is_wanted: &impl Fn(&str) -> bool,
+    notes: &mut Vec<String>,
+) -> Result<Checkpoints, OperatorError> {
+    let (client, consumer) = flow.consumer(&flow.config.checkpoints_consumer);
+    let topic = &flow.config.checkpoints_topic;
+    let metadata = client.refresh_metadata(Topics::Some(vec![Arc::from(&**topic)]));
+    let metadata = flow.ask(Side::Target, topic, metadata).await?;
+    let found = metadata.topics.get(&**topic);
+    if found.is_none_or(|found| found.partitions.is_empty()) {
+        notes.push(format!(
+            "cluster {} has no checkpoints ({topic}): is {}.emit.checkpoints.enabled, and has the mirror run?",
+            flow.pair.target, flow.pair
+        ));
+        return Ok(Checkpoints::new());
+    }
+    let client = MirrorClient::new(client, consumer, flow.config.connector.policy.clone());
+    let read = client.all_translated_offsets(&flow.pair.source, flow.timeout, is_wanted);
+    read.await.map_err(|error| match error {
+        crate::mirror_client::MirrorClientError::Cluster { what, source } => OperatorError::Cluster {
+            what,
+            alias: flow.pair.target.clone(),
+            source,
+        },
+        crate::mirror_client::MirrorClientError::TimedOut { topic, timeout } => OperatorError::TimedOut {
+            what: topic,
+            alias: flow.pair.target.clone(),
+            timeout,
+        },
+    })
+}
+
+/// Asks where the groups are by now: those that have checkpoints, and whoever else is wanted.
+async fn ask_source(
+    flow: &Flow,
+    known: &BTreeSet<Arc<str>>,
+    is_wanted: &impl Fn(&str) -> bool,
+) -> Result<SourceView, OperatorError> {
+    let listed = flow.ask(Side::Source, "the groups", flow.source.list_groups()).await?;
+    let mut groups = known.clone();
+    let consumers = listed
+        .into_iter()
+        .filter(|group| matches!(&*group.protocol_type, "" | "consumer") && is_wanted(&group.group_id));
+    groups.extend(consumers.map(|group| group.group_id));
+    let groups: Arc<[Arc<str>]> = groups.into_iter().collect();
+    let is_replicated = |topic: &str| flow.config.topic_filter.accepts(topic);
+    let gathering = async {
+        let gathered = gather(flow.source.clone(), groups, TopicKinds::default(), 0, is_replicated).await;
+        gathered.committed.map(|committed| (committed, gathered.kinds))
+    };
+    let (committed, kinds) = flow.ask(Side::Source, "offsets of the groups", gathering).await?;
+    let committed = committed.into_iter().filter_map(|(group, offsets)| match offsets {
+        Ok(offsets) => Some((group, offsets)),
+        Err(error) => {
+            tracing::warn!(%group, error = error.chain(), "a group of the source cannot be asked");
+            None
+        }
+    });
+    Ok(SourceView {
+        committed: committed.collect(),
+        kinds,
+    })
+}
+
+fn group_plans(
+    flow: &Flow,
+    checkpoints: &Checkpoints,
+    source: Option<&SourceView>,
+    syncs: Option<&OffsetSyncStore>,
+) -> Vec<GroupPlan> {
+    let mut groups: BTreeMap<Arc<str>, BTreeMap<TopicPartition, PartitionPlan>> = BTreeMap::new();
+    let kinds = source.map(|source| &source.kinds);
+    let translator = Translator { syncs, kinds };
+    for (group, offsets) in checkpoints {
+        let plans = groups.entry(Arc::from(&**group)).or_default();
+        for (remote, checkpoint) in offsets {
+            let Some(topic) = flow.source_topic(&remote.topic) else {
+                continue;
+            };
+            let origin = TopicPartition::new(topic, remote.partition);
+            plans.insert(
+                remote.clone(),
+                translator.of_checkpoint(origin, remote.clone(), checkpoint),
+            );
+        }
+    }
+    for (group, offsets) in source.map(|source| &source.committed).into_iter().flatten() {
+        for (origin, committed) in offsets {
+            let Some(remote) = flow.config.remote_topic(&origin.topic) else {
+                continue;
+            };
+            let remote = TopicPartition::new(remote, origin.partition);
+            let plans = groups.entry(group.clone()).or_default();
+            let known = plans.remove(&remote);
+            let position = (committed.offset, committed.metadata.clone());
+            plans.insert(
+                remote.clone(),
+                translator.of_position(origin.clone(), remote, position, known),
+            );
+        }
+    }
+    let plans = groups.into_iter().filter(|(_, partitions)| !partitions.is_empty());
+    let plan = |(group, partitions): (Arc<str>, BTreeMap<_, PartitionPlan>)| GroupPlan {
+        group,
+        not_idle: None,
+        partitions: partitions.into_values().collect(),
+    };
+    plans.map(plan).collect()
+}
+
+struct Translator<'a> {
+    syncs: Option<&'a OffsetSyncStore>,
+    kinds: Option<&'a TopicKinds>,
+}
+
+impl Translator<'_> {
+    fn translate(&self, origin: &TopicPartition, upstream: i64) -> Option<(i64, Precision)> {
+        let may_join = self.kinds.is_some_and(|kinds| kinds.may_join(&origin.topic));
+        let Translation::At(offset) = self.syncs?.translate(origin, upstream, may_join) else {
+            return None;
+        };
+        let precision = match self.syncs?.behind(origin, upstream, may_join) {
+            Some(0) => Precision::Exact,
+            Some(behind) => Precision::Behind(behind),
+            None => Precision::Unknown,
+        };
+        Some((offset, precision))
+    }
+
+    fn of_checkpoint(
+        &self,
+        origin: TopicPartition,
+        remote: TopicPartition,
+        checkpoint: &TranslatedOffset,
+    ) -> PartitionPlan {
+        let fresh = self.translate(&origin, checkpoint.upstream);
+        let (offset, precision) = match fresh {
+            Some((offset, precision)) if offset >= checkpoint.downstream => (offset, precision),
+            _ => (checkpoint.downstream, Precision::Unknown),
+        };
+        PartitionPlan {
+            origin,
+            origin_offset: checkpoint.upstream,
+            destination: remote,
+            committed: None,
+            offset: Some(offset),
+            metadata: checkpoint.metadata.clone(),
+            precision,
+            step: Step::Nothing,
+            left_behind: 0,
+        }
+    }
+
+    /// What the source says now goes before the checkpoint, which serves where the syncs know nothing.
+    fn of_position(
+        &self,
+        origin: TopicPartition,
+        remote: TopicPartition,
+        (upstream, metadata): (i64, String),
+        checkpoint: Option<PartitionPlan>,
+    ) -> PartitionPlan {
+        let fresh = self.translate(&origin, upstream);
+        // A group that went back must not go on where it once was.
+        let usable = checkpoint.filter(|checkpoint| checkpoint.origin_offset <= upstream);
+        let (offset, precision) = match (fresh, usable) {
+            (Some((offset, precision)), None) => (Some(offset), precision),
+            (Some((offset, precision)), Some(known)) if Some(offset) >= known.offset => (Some(offset), precision),
+            (_, Some(known)) if known.origin_offset == upstream => (known.offset, known.precision),
+            (_, Some(known)) => (known.offset, Precision::Behind(upstream - known.origin_offset)),
+            (None, None) => (None, Precision::Unknown),
+        };
+        PartitionPlan {
+            origin,
+            origin_offset: upstream,
+            destination: remote,
+            committed: None,
+            offset,
+            metadata,
+            precision,
+            step: Step::Nothing,
+            left_behind: 0,
+        }
+    }
+}
