@@ -8,10 +8,14 @@ mod connector_file;
 mod logging;
 mod metrics;
 mod mirror_maker;
+mod moving;
 mod offsets;
+mod operator;
 mod plugins;
 mod quickstart;
 mod shutdown;
+mod status;
+mod verify;
 mod worker_keys;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -66,6 +70,20 @@ enum Command {
         #[command(subcommand)]
         command: offsets::OffsetsCommand,
     },
+    /// Moves consumer groups to the target of a flow; works while the source is down.
+    Failover {
+        #[command(subcommand)]
+        command: moving::MovingCommand,
+    },
+    /// Moves consumer groups back to the source of a flow, from where they are in its copies.
+    Switchback {
+        #[command(subcommand)]
+        command: moving::MovingCommand,
+    },
+    /// How far the mirror is: partitions, groups, tasks, and whether it is safe to fail over now.
+    Status(status::StatusArguments),
+    /// Compares the records of source and target, one by one, and names the first difference.
+    Verify(verify::VerifyArguments),
     /// Two Kafkas in this process, sample orders and payments, and the mirroring between them.
     Quickstart {
         /// Mirror a fixed number of records, compare every one of them, and end.
@@ -86,10 +104,12 @@ fn main() -> ExitCode {
             };
         }
     };
-    let loggers = logging::start(
-        arguments.log_format,
-        matches!(arguments.command, Command::Quickstart { .. }),
+    // Who answers on standard output says everything else on the other one.
+    let runs_on = matches!(
+        arguments.command,
+        Command::MirrorMaker { .. } | Command::ConnectDistributed { .. } | Command::ConnectStandalone { .. }
     );
+    let loggers = logging::start(arguments.log_format, !runs_on);
     // One thread carries everything: the target's brokers are the limit, and a second thread costs wake-ups.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
@@ -107,6 +127,10 @@ fn main() -> ExitCode {
                 connect_worker::main(&file, Mode::Standalone(connectors), loggers).await
             }
             Command::Offsets { command } => offsets::main(command).await,
+            Command::Failover { command } => moving::main(moving::Way::Failover, command).await,
+            Command::Switchback { command } => moving::main(moving::Way::Switchback, command).await,
+            Command::Status(arguments) => status::main(arguments).await,
+            Command::Verify(arguments) => verify::main(arguments).await,
             Command::Quickstart { once } => quickstart::main(once).await,
         }
     });

@@ -1,5 +1,11 @@
 //! `heliograph offsets translate`: where consumer groups may go on at the other cluster, by the checkpoints there.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "standard output is this command's user interface"
+)]
+
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
