@@ -31,7 +31,7 @@ fn with_groups(properties: MirrorProperties) -> MirrorProperties {
 }
 
 /// Group, partition, source offset and target offset of every checkpoint about `copy`, in order.
-fn checkpoints(target: &mut TestClient, alias: &str, copy: &str) -> Vec<(String, i32, i64, i64)> {
+pub(crate) fn checkpoints(target: &mut TestClient, alias: &str, copy: &str) -> Vec<(String, i32, i64, i64)> {
     let topic = format!("{alias}.checkpoints.internal");
     if target.partition_count(&topic).is_none() {
         return Vec::new();

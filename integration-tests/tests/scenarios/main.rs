@@ -8,6 +8,7 @@ mod big;
 mod clusters;
 mod conformance;
 mod disk;
+mod drill;
 mod errors;
 mod fidelity;
 mod groups;
