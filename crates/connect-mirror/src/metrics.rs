@@ -130,13 +130,7 @@ impl PartitionMetrics {
 
     /// The target acknowledged `records`. What is acknowledged `next`: its upstream offset, and the oldest timestamp of
     /// what is on its way already.
-    pub fn acknowledged(
-        &self,
-        now_ms: i64,
-        records: u64,
-        (oldest, newest): (i64, i64),
-        next: (i64, Option<i64>),
-    ) {
+    pub fn acknowledged(&self, now_ms: i64, records: u64, (oldest, newest): (i64, i64), next: (i64, Option<i64>)) {
         let mut values = lock(&self.0);
         (values.next_to_acknowledge, values.oldest_waiting_timestamp) = next;
         values.newest_written_timestamp = Some(newest);

@@ -160,7 +160,9 @@ fn clients_of_the_connectors_get_what_they_get_from_kafka() {
         let config = config(&sample);
         for (pair, herder) in herders(&sample) {
             for connector in MirrorConnector::ALL {
-                let props = transformer().transform(&config.connector_config(&pair, connector)).expect("readable");
+                let props = transformer()
+                    .transform(&config.connector_config(&pair, connector))
+                    .expect("readable");
                 let ours = clients(connector, &props);
                 let recorded = &herder["connectors"][connector.name()]["clients"];
                 assert_eq!(
