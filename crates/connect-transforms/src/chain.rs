@@ -362,12 +362,12 @@ mod tests {
         ];
         settings.extend(ROUTER);
         let transformed = apply(&chain(&settings), "t");
-        let topics: Vec<(&str, &Option<Vec<(u32, u32)>>)> = transformed
+        let topics: Vec<_> = transformed
             .pieces
             .iter()
-            .map(|piece| (&*piece.topic, &piece.records))
+            .map(|piece| (&*piece.topic, piece.records.clone()))
             .collect();
-        assert_eq!(topics, [("t-01", &Some(vec![(0, 1)])), ("t-02", &Some(vec![(1, 2)]))]);
+        assert_eq!(topics, [("t-01", Some(vec![(0, 1)])), ("t-02", Some(vec![(1, 2)]))]);
         assert!(transformed.scatters);
         assert_eq!(transformed.filtered, 1);
     }
