@@ -128,7 +128,8 @@ impl OffsetRuns {
         };
         let read = (upstream - run.upstream).min(run.count);
         let is_known = !run.is_joined || (may_join && !self.has_holes);
-        Some(run.downstream.saturating_add(if is_known { read } else { read.min(1) }))
+        // Where a joined stretch begins, nothing need be: a hole, and what follows it lies there.
+        Some(run.downstream.saturating_add(if is_known { read } else { 0 }))
     }
 
     /// How many records at most the answer for `upstream` is behind the next one; `None`: there is no answer.
