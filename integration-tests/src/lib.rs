@@ -29,7 +29,7 @@ pub use client::{
     Acl, GroupMember, Isolation, Operation, Pattern, Resource, TestClient, TestRecord, Topic, TransactionalProducer,
 };
 pub use compare::{Comparison, assert_mirrored, compare, partitions_mirrored};
-pub use connect_worker::{ConnectWorker, WorkerGroup};
+pub use connect_worker::{ConnectWorker, WorkerGroup, free_port};
 pub use deadline::{Deadline, Stopwatch, pause, wait_until};
 pub use dist::{Jvm, KafkaDist, kafka_dist};
 pub use embedded::EmbeddedKafka;

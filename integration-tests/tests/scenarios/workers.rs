@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use integration_tests::{
-    ConnectWorker, KafkaDist, Pair, TestClient, TestRecord, Topic, WorkerGroup, assert_mirrored, compare, pause,
-    wait_until,
+    ConnectWorker, Heliograph, KafkaDist, Pair, TestClient, TestRecord, Topic, WorkerGroup, assert_mirrored, compare,
+    free_port, pause, wait_until,
 };
 use kafka_wire::Compression;
 use serde_json::{Value, json};
 
-use crate::SOON;
+use crate::{SOON, flow};
 
-integration_tests::scenarios!(a_group_of_ours_outlives_its_members);
+integration_tests::scenarios!(a_group_of_ours_outlives_its_members, dedicated_nodes_share_a_flow);
 integration_tests::real_scenarios!(
     java_and_we_share_a_group,
     java_goes_on_with_our_topics_and_we_with_javas,
@@ -314,4 +314,43 @@ fn compacted(target: &mut TestClient) {
         pause(Duration::from_millis(300));
         (keys.len() == records.len()).then_some(())
     });
+}
+
+fn dedicated_nodes_share_a_flow(kafka: &mut Pair) {
+    let (mut source, mut target) = (kafka.source.client(), kafka.target.client());
+    let (topic, copy) = ("nodes", "nodes-of.nodes");
+    let mut stream = Stream::new(&mut source, topic);
+    let properties = flow(kafka, "nodes-of", "nodes.*")
+        .set("tasks.max", "4")
+        .set("backup.scheduled.rebalance.max.delay.ms", "1000")
+        .set("dedicated.mode.enable.internal.rest", "true");
+    let start = |name: &str| {
+        let listener = format!("http://127.0.0.1:{}", free_port());
+        let mut node = Heliograph::mirror_maker(name, &properties.clone().set("listeners", &listener));
+        node.process().wait_for_line("Starting connectors and tasks", SOON);
+        node
+    };
+    let first = start("node-1");
+    stream.produce(&mut source, 100);
+    assert_mirrored(&mut source, &mut target, topic, copy, SOON);
+
+    // Work moves to the second node, exactly.
+    let mut second = start("node-2");
+    second.process().wait_for_line("mirroring task=", SOON);
+    stream.produce(&mut source, 100);
+    assert_mirrored(&mut source, &mut target, topic, copy, SOON);
+
+    // Whichever node has the connector, the leader hears of new topics.
+    source.create_topic(Topic::new("nodes-later", 2));
+    source.produce("nodes-later", 1, Compression::None, &[TestRecord::new("k", "v")]);
+    assert_mirrored(&mut source, &mut target, "nodes-later", "nodes-of.nodes-later", SOON);
+
+    // The first node led; the other takes over everything, exactly.
+    first.stop();
+    stream.produce(&mut source, 100);
+    assert_mirrored(&mut source, &mut target, topic, copy, SOON);
+    source.create_topic(Topic::new("nodes-last", 1));
+    source.produce("nodes-last", 0, Compression::None, &[TestRecord::new("k", "v")]);
+    assert_mirrored(&mut source, &mut target, "nodes-last", "nodes-of.nodes-last", SOON);
+    second.stop();
 }
