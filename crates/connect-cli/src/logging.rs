@@ -52,6 +52,8 @@ fn initial(directives: &str, default: LevelFilter) -> Targets {
     match directives.trim() {
         "" => Targets::new().with_default(default),
         directives => match directives.parse::<Targets>() {
+            // Such as `=`: nothing has no name.
+            Ok(targets) if targets.iter().any(|(target, _)| target.is_empty()) => Targets::new().with_default(default),
             // Without a level of its own the rest would be silent.
             Ok(targets) if targets.default_level().is_none() => targets.with_default(default),
             Ok(targets) => targets,

@@ -124,7 +124,7 @@ mod tests {
             vec!["orders".to_owned(), "7".to_owned()],
             vec!["o".to_owned(), "1234".to_owned()],
         ];
-        let expected = "TOPIC     LAG\norders      7\no        1234\n";
+        let expected = "TOPIC    LAG\norders     7\no       1234\n";
         assert_eq!(table(&["TOPIC", "LAG"], &rows), expected);
     }
 
