@@ -258,6 +258,17 @@ impl Error {
         }
     }
 
+    /// Whether another producer has taken over the transactional id, or the coordinator has ended the transaction because
+    /// it took too long.
+    pub fn is_fenced(&self) -> bool {
+        matches!(
+            self.code(),
+            Some(
+                ErrorCode::PRODUCER_FENCED | ErrorCode::INVALID_PRODUCER_EPOCH | ErrorCode::INVALID_PRODUCER_ID_MAPPING
+            )
+        )
+    }
+
     /// The broker's error code, when it was the broker that objected.
     pub fn code(&self) -> Option<ErrorCode> {
         match self {

@@ -1,8 +1,9 @@
-//! DescribeAcls, CreateAcls. The codes are Kafka's (`ResourceType`, `PatternType`, `AclOperation`, `AclPermissionType`);
+//! DescribeAcls, CreateAcls, DeleteAcls. The codes are Kafka's (`ResourceType`, `PatternType`, `AclOperation`, `AclPermissionType`);
 //! a mirror copies them as they are, so they stay numbers, with names for the ones it looks at.
 
 use kafka_protocol::messages::create_acls_request::AclCreation;
-use kafka_protocol::messages::{CreateAclsRequest, DescribeAclsRequest};
+use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
+use kafka_protocol::messages::{CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest};
 
 use super::{Admin, outcome, text};
 use crate::error::Error;
@@ -163,5 +164,36 @@ impl Admin {
             outcome(result.error_code, result.error_message.as_ref(), what, ())
         };
         Ok(bindings.iter().zip(&response.results).map(read).collect())
+    }
+
+    /// Takes exactly these bindings away; gives a result for each, in their order. Taking away one that is not there
+    /// succeeds.
+    pub async fn delete_acls(&self, bindings: &[AclBinding]) -> Result<Vec<Result<(), Error>>, Error> {
+        self.retry("deleting ACLs", || self.delete_acls_once(bindings)).await
+    }
+
+    async fn delete_acls_once(&self, bindings: &[AclBinding]) -> Result<Vec<Result<(), Error>>, Error> {
+        let filter = |binding: &AclBinding| {
+            DeleteAclsFilter::default()
+                .with_resource_type_filter(binding.resource_type)
+                .with_resource_name_filter(Some(text(&binding.resource_name)))
+                .with_pattern_type_filter(binding.pattern_type)
+                .with_principal_filter(Some(text(&binding.principal)))
+                .with_host_filter(Some(text(&binding.host)))
+                .with_operation(binding.operation)
+                .with_permission_type(binding.permission_type)
+        };
+        let request = DeleteAclsRequest::default().with_filters(bindings.iter().map(filter).collect());
+        let response = self.client.call_controller(request).await?;
+        let results = bindings.iter().zip(&response.filter_results).map(|(binding, result)| {
+            let what = || format!("deleting an ACL for {} on {}", binding.principal, binding.resource_name);
+            let of_bindings = result
+                .matching_acls
+                .iter()
+                .map(|acl| (acl.error_code, acl.error_message.as_ref()));
+            let mut answers = std::iter::once((result.error_code, result.error_message.as_ref())).chain(of_bindings);
+            answers.try_for_each(|(code, message)| outcome(code, message, what, ()))
+        });
+        Ok(results.collect())
     }
 }

@@ -10,6 +10,7 @@ mod create_topics;
 mod delete_records;
 mod delete_topics;
 mod describe_cluster;
+mod fence_producers;
 mod find_coordinator;
 mod group_offsets;
 mod groups;

@@ -53,6 +53,8 @@ pub enum StartPosition {
     Offset(i64),
     /// Where `auto.offset.reset` says.
     Reset,
+    /// At the first offset that is there.
+    Beginning,
 }
 
 /// What one call of [`Consumer::poll`] brought.
@@ -196,9 +198,10 @@ impl Consumer {
         for (partition, start) in partitions {
             let position = match start {
                 StartPosition::Offset(offset) => Position::At(offset),
-                StartPosition::Reset => Position::Reset { wanted: None },
+                StartPosition::Reset | StartPosition::Beginning => Position::Reset { wanted: None },
             };
-            self.partitions.assign(partition, position);
+            let at = self.partitions.assign(partition, position);
+            self.partitions.change(at).begins_at_start = start == StartPosition::Beginning;
         }
         self.metadata.want();
     }
@@ -232,6 +235,11 @@ impl Consumer {
     /// The end of what may be read, as of the last answer; `None` before the first.
     pub fn high_watermark(&self, partition: &TopicPartition) -> Option<i64> {
         self.partition(partition)?.high_watermark
+    }
+
+    /// The id of the cluster, once known.
+    pub fn cluster_id(&self) -> Option<Arc<str>> {
+        self.client.metadata().cluster_id.clone()
     }
 
     /// Records between the position and the end, as of the last answer.

@@ -45,6 +45,8 @@ pub(super) struct FetchedEpoch {
 pub(super) struct Partition {
     pub(super) name: TopicPartition,
     pub(super) position: Position,
+    /// A position that is not known is the first offset, whatever `auto.offset.reset` says.
+    pub(super) begins_at_start: bool,
     pub(super) topic_id: Option<Uuid>,
     pub(super) leader: Option<i32>,
     pub(super) leader_epoch: i32,
@@ -70,6 +72,7 @@ impl Partition {
         Self {
             name,
             position,
+            begins_at_start: false,
             topic_id: None,
             leader: None,
             leader_epoch: -1,

@@ -38,15 +38,19 @@ impl Partitions {
         self.all.iter()
     }
 
-    /// Adds a partition, or moves the one that is there already.
-    pub(super) fn assign(&mut self, name: TopicPartition, position: Position) {
+    /// Adds a partition, or moves the one that is there already. Answers its number.
+    pub(super) fn assign(&mut self, name: TopicPartition, position: Position) -> usize {
         match self.by_name(&name) {
-            Some(at) => self.change(at).seek(position),
+            Some(at) => {
+                self.change(at).seek(position);
+                at
+            }
             None => {
                 let at = self.all.len();
                 self.by_name.insert(name.clone(), at);
                 self.all.push(Partition::new(name, position));
                 self.change(at);
+                at
             }
         }
     }

@@ -75,7 +75,10 @@ impl Consumer {
             wanted,
         });
         let Some(from) = wanted else {
-            let to = by_policy?;
+            let to = match std::mem::take(&mut partition.begins_at_start) {
+                true => found.bounds.start,
+                false => by_policy?,
+            };
             partition.seek(Position::At(to));
             return Ok(Some(ConsumerEvent::Started { partition: name, to }));
         };

@@ -193,6 +193,10 @@ impl Producer {
         let queue = &mut self.partitions[partition];
         if queue.in_flight() == 0 {
             queue.sent_to = None;
+            if self.give_back_after_failure(partition) {
+                return;
+            }
+            let queue = &mut self.partitions[partition];
             if let Some(given_back) = queue.drained(now) {
                 if given_back.maybe_written {
                     // Its sequence, used for another batch, would pass for a repeat of it.
@@ -201,6 +205,9 @@ impl Producer {
                 self.give_back(partition, given_back.parts, &given_back.refusal);
             }
             self.replace_lost_identity(partition);
+            if self.failure().is_some() {
+                return;
+            }
             let queue = &self.partitions[partition];
             if queue.attempts > 0 && queue.has_waiting() {
                 let word = queue
@@ -216,7 +223,7 @@ impl Producer {
         self.enqueue(partition);
     }
 
-    fn give_back(&mut self, partition: usize, parts: Vec<Part>, refusal: &Refused) {
+    pub(super) fn give_back(&mut self, partition: usize, parts: Vec<Part>, refusal: &Refused) {
         let target = self.partitions[partition].target.clone();
         for part in parts {
             let outcome = Outcome {
@@ -273,6 +280,11 @@ fn verdict(code: ErrorCode) -> Verdict {
         ErrorCode::UNKNOWN_PRODUCER_ID | ErrorCode::INVALID_PRODUCER_EPOCH | ErrorCode::INVALID_PRODUCER_ID_MAPPING => {
             Verdict::IdentityLost
         }
+        // Only a producer that writes in transactions hears these: its transaction is over, or its id is another's.
+        ErrorCode::PRODUCER_FENCED
+        | ErrorCode::INVALID_TXN_STATE
+        | ErrorCode::TRANSACTION_ABORTABLE
+        | ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED => Verdict::IdentityLost,
         // The partition has moved, or moved while the batch was on its way to the followers.
         ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::KAFKA_STORAGE_ERROR | ErrorCode::FENCED_LEADER_EPOCH => {
             Verdict::Retry {

@@ -107,7 +107,12 @@ impl Producer {
     }
 
     fn submit(&mut self, node_id: i32, connection: &Connection, sent: Vec<Sent>) {
-        let version = match connection.version_up_to::<ProduceRequest>(produce_request::MAX_VERSION) {
+        let transactional_id = self.transactional_id();
+        let max_version = match transactional_id {
+            Some(_) => produce_request::MAX_TRANSACTIONAL_VERSION,
+            None => produce_request::MAX_VERSION,
+        };
+        let version = match connection.version_up_to::<ProduceRequest>(max_version) {
             Ok(version) => version,
             Err(error) => {
                 self.not_sent(node_id, sent, &error);
@@ -118,7 +123,8 @@ impl Producer {
         let entries = sent
             .iter()
             .map(|sent| (&self.partitions[sent.partition].target, &sent.pending.batch));
-        let body = produce_request::encode(version, -1, timeout.as_millis() as i32, entries);
+        let transactional_id = transactional_id.as_deref();
+        let body = produce_request::encode(version, transactional_id, -1, timeout.as_millis() as i32, entries);
         let reply = connection.submit(RequestFrame {
             api_key: api_key::<ProduceRequest>(),
             version,

@@ -52,6 +52,9 @@ impl Producer {
 
     /// Nothing is in flight: if the partition's producer id is lost, it goes on under another one.
     pub(super) fn replace_lost_identity(&mut self, partition: usize) {
+        if self.fail_if_identity_is_lost(partition) {
+            return;
+        }
         let Some(lost) = self.partitions[partition].restart_sequences() else {
             return;
         };
@@ -68,7 +71,7 @@ impl Producer {
 
     /// Asks for a producer id, if a partition waits for one.
     pub(super) fn ask_for_identity(&mut self, now: Instant) {
-        if self.without_identity.is_empty() {
+        if self.without_identity.is_empty() || self.transaction.is_some() {
             return;
         }
         if let IdentityState::Missing { not_before, attempts } = &self.identity
@@ -121,5 +124,6 @@ async fn init_producer_id(client: &Client) -> Result<Identity, Error> {
     Ok(Identity {
         producer_id: response.producer_id.0,
         epoch: response.producer_epoch,
+        transactional: false,
     })
 }

@@ -15,13 +15,17 @@ impl Producer {
         if queue.in_ring || queue.not_before.is_some() || !queue.is_sendable() {
             return;
         }
-        if !self.identify(partition) {
+        if !self.identify(partition) || self.failure().is_some() {
             return;
         }
         let queue = &mut self.partitions[partition];
         match self.client.metadata().leader(&queue.target) {
             // A new leader gets nothing while the old one still owes answers: order.
             Some((node, epoch)) if queue.sent_to.is_none_or(|sent_to| sent_to == node) => {
+                if !self.has_joined(partition) {
+                    return;
+                }
+                let queue = &mut self.partitions[partition];
                 queue.leader = Some((node, epoch));
                 queue.in_ring = true;
                 self.nodes.entry(node).or_default().ready.push_back(partition);

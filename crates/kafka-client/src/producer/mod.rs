@@ -9,10 +9,12 @@
 
 mod answers;
 mod brokers;
+pub(crate) mod coordinator;
 mod identity;
 mod leaders;
 mod partition_queue;
 mod produce_request;
+mod transaction;
 mod trouble;
 
 use std::{
@@ -27,8 +29,10 @@ use kafka_wire::{ErrorCode, OutgoingBatch, TopicPartition};
 use tokio::{sync::watch, time::Instant};
 
 use self::brokers::Node;
+use self::coordinator::{Added, Coordinator};
 use self::identity::IdentityState;
 use self::partition_queue::{Identity, Part, PartitionQueue, Pending};
+use self::transaction::Transaction;
 use self::trouble::Trouble;
 use crate::config::ProducerConfig;
 use crate::refresh::RefreshPace;
@@ -84,6 +88,8 @@ pub struct Producer {
     delayed: BinaryHeap<Reverse<(Instant, usize)>>,
     nodes: HashMap<i32, Node>,
     identity: IdentityState,
+    /// Of a producer that writes in transactions.
+    transaction: Option<Box<Transaction>>,
     /// Partitions that have something to send and no producer id; some may be in it twice.
     without_identity: Vec<usize>,
     metadata: RefreshPace,
@@ -102,6 +108,11 @@ enum Event {
         result: Result<Connection, Error>,
     },
     Identified(Result<Identity, Error>),
+    PartitionsAdded {
+        coordinator: Coordinator,
+        partitions: Vec<usize>,
+        result: Result<Added, Error>,
+    },
     MetadataRefreshed(Result<(), Error>),
     Answered {
         node_id: i32,
@@ -130,6 +141,7 @@ impl Producer {
             delayed: BinaryHeap::new(),
             nodes: HashMap::new(),
             identity: IdentityState::default(),
+            transaction: None,
             without_identity: Vec::new(),
             metadata: RefreshPace::default(),
             hold: None,
@@ -161,7 +173,9 @@ impl Producer {
             }
         };
         self.partitions[partition].push(Part { tag, batch });
-        self.enqueue(partition);
+        if !self.give_back_after_failure(partition) {
+            self.enqueue(partition);
+        }
     }
 
     /// Whether the bytes that wait and are on their way are below `buffer.memory`.
@@ -206,6 +220,7 @@ impl Producer {
         }
         self.wake_delayed(now);
         self.ask_for_identity(now);
+        self.add_partitions();
         let has_work = |(_, node): &(&i32, &Node)| !node.ready.is_empty();
         let nodes: Vec<i32> = self.nodes.iter().filter(has_work).map(|(id, _)| *id).collect();
         for node_id in nodes {
@@ -218,6 +233,11 @@ impl Producer {
         match event {
             Event::Connected { node_id, result } => self.on_connected(node_id, result),
             Event::Identified(result) => self.on_identified(result),
+            Event::PartitionsAdded {
+                coordinator,
+                partitions,
+                result,
+            } => self.on_partitions_added(coordinator, partitions, result),
             Event::MetadataRefreshed(result) => self.on_metadata(result),
             Event::Answered {
                 node_id,

@@ -84,9 +84,11 @@ pub(super) struct GivenBack {
 
 /// The producer id under which sequences are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(crate) struct Identity {
     pub(super) producer_id: i64,
     pub(super) epoch: i16,
+    /// Its batches are parts of transactions.
+    pub(super) transactional: bool,
 }
 
 #[derive(Debug)]
@@ -101,6 +103,10 @@ pub(super) struct PartitionQueue {
     /// Under which sequences are counted; none before the first batch, and after the brokers have lost track of us.
     pub(super) identity: Option<Identity>,
     identity_is_lost: bool,
+    /// The number of the transaction that it was added to last.
+    pub(super) transaction: u64,
+    /// It waits to be added to a transaction.
+    pub(super) joining: bool,
     /// A batch was acknowledged under the current identity.
     established: bool,
     /// Something failed: nothing is sent until all that is on its way is back.
@@ -134,6 +140,8 @@ impl PartitionQueue {
             next_sequence: 0,
             identity: None,
             identity_is_lost: false,
+            transaction: 0,
+            joining: false,
             established: false,
             draining: false,
             merge_up_to_bytes: MERGE_UP_TO_BYTES,
@@ -182,6 +190,9 @@ impl PartitionQueue {
             self.next_sequence = advance_sequence(sequence, pending.batch.record_count());
             sequence
         });
+        if identity.transactional {
+            pending.batch.set_transactional(true);
+        }
         pending
             .batch
             .set_producer(identity.producer_id, identity.epoch, sequence);
@@ -329,6 +340,10 @@ impl PartitionQueue {
         self.identity_is_lost = true;
     }
 
+    pub(super) fn has_lost_identity(&self) -> bool {
+        self.identity_is_lost
+    }
+
     /// If the identity is lost: starts counting anew, under another one, and gives the old. Nothing may be in flight.
     pub(super) fn restart_sequences(&mut self) -> Option<Identity> {
         if !std::mem::take(&mut self.identity_is_lost) {
@@ -402,6 +417,7 @@ mod tests {
     const IDENTITY: Identity = Identity {
         producer_id: 7,
         epoch: 0,
+        transactional: false,
     };
 
     fn part(tag: u64, value_bytes: usize) -> Part {

@@ -8,12 +8,15 @@ use kafka_wire::{OutgoingBatch, TopicPartition};
 
 /// The newest version that [`encode`] writes.
 pub(super) const MAX_VERSION: i16 = 12;
+/// The newest version that does not itself add partitions to transactions.
+pub(super) const MAX_TRANSACTIONAL_VERSION: i16 = 11;
 
 /// The body of a Produce request with one batch per partition, as segments to be written one after the other.
 ///
 /// `entries` must be grouped by topic: partitions of one topic side by side.
 pub(super) fn encode<'a>(
     version: i16,
+    transactional_id: Option<&str>,
     acks: i16,
     timeout_ms: i32,
     entries: impl ExactSizeIterator<Item = (&'a TopicPartition, &'a OutgoingBatch)> + Clone,
@@ -22,7 +25,10 @@ pub(super) fn encode<'a>(
     let mut segments = Vec::with_capacity(entries.len() * 3 + 1);
     let mut framing = BytesMut::with_capacity(64 * (entries.len() + 1));
 
-    put_null_string(&mut framing, flexible); // transactional id
+    match transactional_id {
+        Some(id) => put_string(&mut framing, flexible, id),
+        None => put_null_string(&mut framing, flexible),
+    }
     framing.put_i16(acks);
     framing.put_i32(timeout_ms);
     put_length(&mut framing, flexible, topic_count(entries.clone()));
@@ -140,9 +146,11 @@ mod tests {
             (TopicPartition::new("orders", 7), batch(&[9; 300])),
             (TopicPartition::new(long_topic.as_str(), 1), batch(b"")),
         ];
-        for version in 3..=MAX_VERSION {
+        let ids = [None, Some("connect-cluster-a")];
+        for (version, id) in (3..=MAX_VERSION).flat_map(|version| ids.map(|id| (version, id))) {
             let segments = encode(
                 version,
+                id,
                 -1,
                 30_000,
                 entries.iter().map(|(partition, batch)| (partition, batch)),
@@ -152,6 +160,7 @@ mod tests {
             let mut bytes = Bytes::from(ours.clone());
             let decoded = ProduceRequest::decode(&mut bytes, version).expect("the protocol crate reads our request");
             assert!(bytes.is_empty(), "version {version} left {} bytes", bytes.len());
+            assert_eq!(decoded.transactional_id.as_ref().map(|id| id.0.as_str()), id);
             assert_eq!(decoded.acks, -1);
             assert_eq!(decoded.topic_data.len(), 2);
             assert_eq!(decoded.topic_data[0].partition_data.len(), 2);

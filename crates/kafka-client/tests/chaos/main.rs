@@ -6,3 +6,4 @@ mod random_consumer;
 mod random_producer;
 mod read_committed;
 mod support;
+mod transactions;
