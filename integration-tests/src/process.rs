@@ -178,7 +178,7 @@ fn reaper(pid: u32, scratch: Option<&Path>) -> Child {
 }
 
 /// Runs a short-lived command to its end and gives what it printed on both outputs, apart.
-pub(crate) fn output(command: &mut Command, input: &str, within: Duration) -> (ExitStatus, String, String) {
+pub fn output(command: &mut Command, input: &str, within: Duration) -> (ExitStatus, String, String) {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

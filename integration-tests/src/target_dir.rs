@@ -21,7 +21,7 @@ pub(crate) fn log_file(name: &str) -> PathBuf {
 }
 
 /// A new empty directory for one process, removed with it.
-pub(crate) fn scratch_dir(name: &str) -> PathBuf {
+pub fn scratch_dir(name: &str) -> PathBuf {
     let dir = target_dir()
         .join("scenario-scratch")
         .join(format!("{name}-{}", std::process::id()));
@@ -30,7 +30,8 @@ pub(crate) fn scratch_dir(name: &str) -> PathBuf {
     dir
 }
 
-pub(crate) fn remove_dir(dir: &Path) {
+/// Removes a directory with all that is in it, if it is there.
+pub fn remove_dir(dir: &Path) {
     if let Err(error) = fs::remove_dir_all(dir) {
         assert!(
             error.kind() == std::io::ErrorKind::NotFound,

@@ -1,11 +1,6 @@
 //! A Connect worker with its REST API: a member of a group, or standalone.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use config_def::{ConfigTransformer, properties};
@@ -17,7 +12,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::{connector_file::ConnectorFile, metrics::MetricsPlace, plugins::MirrorPlugins, shutdown, worker_keys};
+use crate::{
+    connector_file::ConnectorFile, environment::Settings, metrics::MetricsPlace, plugins::MirrorPlugins, shutdown,
+    worker_keys,
+};
 
 /// Kafka's exit code when the worker's main loop ends by itself.
 const EXIT_WORKER_FAILED: u8 = 1;
@@ -45,12 +43,12 @@ impl Mode {
     }
 }
 
-/// Runs the worker that `file` describes until a signal asks for the end.
-pub(crate) async fn main(file: &Path, mode: Mode, loggers: Arc<Loggers>) -> ExitCode {
+/// Runs the worker that the settings describe until a signal asks for the end.
+pub(crate) async fn main(settings: &Settings, mode: Mode, loggers: Arc<Loggers>) -> ExitCode {
     let command = mode.command();
-    info!(version = env!("CARGO_PKG_VERSION"), file = %file.display(), "heliograph {command} starts");
+    info!(version = env!("CARGO_PKG_VERSION"), file = %settings, "heliograph {command} starts");
     let prepared = async {
-        let worker = Worker::read(file, mode).with_context(|| format!("{} cannot be used", file.display()))?;
+        let worker = Worker::read(settings, mode).with_context(|| format!("{settings} cannot be used"))?;
         worker.check_cluster().await?;
         let server = Server::bind(&worker.settings.props).await?;
         let metrics = MetricsPlace::bind(&worker.settings.props).await?;
@@ -113,8 +111,8 @@ struct Worker {
 }
 
 impl Worker {
-    fn read(path: &Path, mode: Mode) -> Result<Self> {
-        let file = properties::parse(&std::fs::read(path)?)?;
+    fn read(settings: &Settings, mode: Mode) -> Result<Self> {
+        let file = properties::parse(&settings.of_worker()?)?;
         // Before anything can be missing: a misspelt key is often the one that is.
         for warning in worker_keys::warnings(&file, &connect_runtime::config::KNOWN_KEYS) {
             warn!("{warning}");
@@ -132,9 +130,6 @@ impl Worker {
                 (WorkerSettings::parse_standalone(&props)?, Some(connectors))
             }
         };
-        if !settings.is_exactly_once_disabled() {
-            warn!("exactly.once.source.support is not supported yet: records are delivered at least once");
-        }
         Ok(Self { settings, connectors })
     }
 

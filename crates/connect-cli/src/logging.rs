@@ -23,6 +23,14 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+impl LogFormat {
+    /// As `HELIOGRAPH_LOG_FORMAT` says, for those who cannot give options. What is not understood counts as not said.
+    pub(crate) fn of_environment() -> Self {
+        let format = std::env::var("HELIOGRAPH_LOG_FORMAT").unwrap_or_default();
+        Self::from_str(format.trim(), true).unwrap_or(Self::Text)
+    }
+}
+
 /// Sends log lines to standard output, where Kafka's own image has them; `HELIOGRAPH_LOG` takes filter directives
 /// (`debug`, `kafka_client=debug,info`). `to_stderr` leaves standard output to something else. Answers the loggers, whose
 /// levels can be changed later.

@@ -5,7 +5,9 @@
 mod clock;
 mod connect_worker;
 mod connector_file;
+mod environment;
 mod logging;
+mod manual;
 mod metrics;
 mod mirror_maker;
 mod moving;
@@ -20,8 +22,9 @@ mod worker_keys;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use connect_worker::Mode;
+use environment::{Environment, Settings};
 use logging::LogFormat;
 
 /// Kafka's exit code for a wrong command line.
@@ -31,9 +34,9 @@ const EXIT_USAGE: u8 = 255;
 #[derive(Debug, Parser)]
 #[command(name = "heliograph", version, arg_required_else_help = true)]
 struct Arguments {
-    /// How log lines look.
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
-    log_format: LogFormat,
+    /// How log lines look; else HELIOGRAPH_LOG_FORMAT says so, else it is text.
+    #[arg(long, global = true, value_enum)]
+    log_format: Option<LogFormat>,
     #[command(subcommand)]
     command: Command,
 }
@@ -42,18 +45,16 @@ struct Arguments {
 enum Command {
     /// Mirrors between clusters as an mm2.properties file says (stands in for connect-mirror-maker.sh).
     MirrorMaker {
-        /// The MirrorMaker 2 configuration.
-        #[arg(value_name = "mm2.properties")]
-        file: PathBuf,
+        #[command(flatten)]
+        settings: Settings,
         /// Run only the flows towards these clusters.
         #[arg(long, num_args = 1.., value_name = "CLUSTER")]
         clusters: Vec<String>,
     },
     /// A worker of a Connect group with its REST API (stands in for connect-distributed.sh).
     ConnectDistributed {
-        /// The worker's configuration.
-        #[arg(value_name = "worker.properties")]
-        file: PathBuf,
+        #[command(flatten)]
+        settings: Settings,
     },
     /// A worker alone with its REST API, its connectors from files, its offsets in a file (stands in for
     /// connect-standalone.sh).
@@ -90,6 +91,17 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Prints what a shell needs to complete commands and options.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page, or writes it and those of all commands into a directory.
+    Man {
+        /// Where to.
+        #[arg(value_name = "DIRECTORY")]
+        directory: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -109,7 +121,10 @@ fn main() -> ExitCode {
         arguments.command,
         Command::MirrorMaker { .. } | Command::ConnectDistributed { .. } | Command::ConnectStandalone { .. }
     );
-    let loggers = logging::start(arguments.log_format, !runs_on);
+    let loggers = logging::start(arguments.log_format.unwrap_or_else(LogFormat::of_environment), !runs_on);
+    if runs_on {
+        Environment::of_process().note_what_has_no_effect();
+    }
     // One thread carries everything: the target's brokers are the limit, and a second thread costs wake-ups.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
@@ -121,10 +136,12 @@ fn main() -> ExitCode {
     };
     let code = runtime.block_on(async {
         match arguments.command {
-            Command::MirrorMaker { file, clusters } => mirror_maker::main(&file, &clusters).await,
-            Command::ConnectDistributed { file } => connect_worker::main(&file, Mode::Distributed, loggers).await,
+            Command::MirrorMaker { settings, clusters } => mirror_maker::main(&settings, &clusters).await,
+            Command::ConnectDistributed { settings } => {
+                connect_worker::main(&settings, Mode::Distributed, loggers).await
+            }
             Command::ConnectStandalone { file, connectors } => {
-                connect_worker::main(&file, Mode::Standalone(connectors), loggers).await
+                connect_worker::main(&Settings::of_file(file), Mode::Standalone(connectors), loggers).await
             }
             Command::Offsets { command } => offsets::main(command).await,
             Command::Failover { command } => moving::main(moving::Way::Failover, command).await,
@@ -132,6 +149,8 @@ fn main() -> ExitCode {
             Command::Status(arguments) => status::main(arguments).await,
             Command::Verify(arguments) => verify::main(arguments).await,
             Command::Quickstart { once } => quickstart::main(once).await,
+            Command::Completions { shell } => manual::completions(shell, &mut Arguments::command()),
+            Command::Man { directory } => manual::pages(directory.as_deref(), Arguments::command()),
         }
     });
     // A resolver or codec that still holds a thread must not hold up the exit.

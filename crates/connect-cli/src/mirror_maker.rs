@@ -1,6 +1,6 @@
 //! Dedicated mode: one herder for each flow of an `mm2.properties` file, in one process.
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use connect_mirror::{
 };
 use connect_rest::{Flow, FlowClient, Server};
 use connect_runtime::{
-    Clock, Herder, HerderOptions, WorkerSettings,
+    Clock, ExactlyOnceSupport, Herder, HerderOptions, WorkerSettings,
     herder::{Assignments, RequestSignature, WorkerClient, WorkerClientError},
 };
 use kafka_client::{ClientConfig, Dialer};
@@ -21,7 +21,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::{metrics::MetricsPlace, plugins::MirrorPlugins, shutdown};
+use crate::{
+    environment::{Environment, Settings},
+    metrics::MetricsPlace,
+    plugins::MirrorPlugins,
+    shutdown,
+};
 
 /// Kafka's exit code when the file is wrong or a cluster is not what it should be.
 const EXIT_START_FAILED: u8 = 2;
@@ -38,14 +43,14 @@ const OF_THE_PROCESS: [&str; 3] = [
 /// What a node without internal REST says instead of its URL, as in Kafka.
 const NO_URL: &str = "NOTUSED";
 
-/// Mirrors as `file` says until a signal asks for the end. `targets` limits the flows to those towards these clusters.
-pub(crate) async fn main(file: &Path, targets: &[String]) -> ExitCode {
-    info!(version = env!("CARGO_PKG_VERSION"), file = %file.display(), "heliograph mirror-maker starts");
-    let bytes = match std::fs::read(file).with_context(|| format!("cannot read {}", file.display())) {
+/// Mirrors as the settings say until a signal asks for the end. `targets` limits the flows to those towards these clusters.
+pub(crate) async fn main(settings: &Settings, targets: &[String]) -> ExitCode {
+    info!(version = env!("CARGO_PKG_VERSION"), file = %settings, "heliograph mirror-maker starts");
+    let bytes = match settings.of_mirror_maker() {
         Ok(bytes) => bytes,
         Err(error) => return failed(&error, EXIT_START_FAILED),
     };
-    let flows = match Flows::read(&bytes, targets).with_context(|| format!("{} cannot be used", file.display())) {
+    let flows = match Flows::read(&bytes, targets).with_context(|| format!("{settings} cannot be used")) {
         Ok(flows) => flows,
         Err(error) => return failed(&error, EXIT_START_FAILED),
     };
@@ -126,7 +131,7 @@ impl Flows {
         for pair in pairs {
             let settings = WorkerSettings::parse(&config.worker_config(&pair))
                 .with_context(|| format!("the worker of {pair} (properties `{}.*` of the file)", pair.target))?;
-            warn_of_what_is_not_there(&pair, &settings);
+            warn_of_nodes_that_cannot_speak(&pair, &settings, config.enable_internal_rest());
             workers.push((pair, settings));
         }
         Ok(Self { config, pairs: workers })
@@ -140,13 +145,7 @@ impl Flows {
             true => Some(Server::bind(self.config.resolved()).await?),
             false => None,
         };
-        let read_only = match self.config.resolved().get(REST_LISTENERS) {
-            Some(listeners) => {
-                let props = Props::from([("listeners".to_owned(), listeners.clone())]);
-                Some(Server::bind(&props).await.context(REST_LISTENERS)?)
-            }
-            None => None,
-        };
+        let read_only = read_only(&self.config).await?;
         let (mut herders, mut flows) = (JoinSet::new(), Vec::new());
         for (pair, settings) in self.pairs {
             let connectors = MirrorConnector::ALL
@@ -222,6 +221,29 @@ impl Flows {
     }
 }
 
+/// Where flows can be looked at, if a file or the environment says so.
+async fn read_only(config: &MirrorMakerConfig) -> Result<Option<Server>> {
+    let bind = async |listeners: &str| {
+        let props = Props::from([("listeners".to_owned(), listeners.to_owned())]);
+        Server::bind(&props).await
+    };
+    if let Some(listeners) = config.resolved().get(REST_LISTENERS) {
+        return Ok(Some(bind(listeners).await.context(REST_LISTENERS)?));
+    }
+    let environment = Environment::of_process();
+    let Some(listeners) = environment.rest_listeners() else {
+        return Ok(None);
+    };
+    // It comes with an image, and who runs two of them in one network did not ask for it.
+    match bind(listeners).await {
+        Ok(server) => Ok(Some(server)),
+        Err(error) => {
+            warn!(listeners, %error, "a health check will find nothing: set {REST_LISTENERS} or HELIOGRAPH_REST_LISTENERS");
+            Ok(None)
+        }
+    }
+}
+
 /// Nodes that cannot speak to each other: only the leader stores the task configs of the connectors that it runs.
 struct NoInternalRest;
 
@@ -260,16 +282,12 @@ impl WorkerClient for NoInternalRest {
     }
 }
 
-/// What the file asks for and this version does not do yet must not pass in silence.
-fn warn_of_what_is_not_there(pair: &SourceAndTarget, settings: &WorkerSettings) {
-    let exactly_once = settings
-        .props
-        .get("exactly.once.source.support")
-        .map_or("disabled", String::as_str);
-    if !exactly_once.eq_ignore_ascii_case("disabled") {
+/// Only the leader can fence the producers of earlier tasks.
+fn warn_of_nodes_that_cannot_speak(pair: &SourceAndTarget, settings: &WorkerSettings, internal_rest: bool) {
+    if settings.exactly_once == ExactlyOnceSupport::Enabled && !internal_rest {
         warn!(
             flow = %pair,
-            "exactly.once.source.support={exactly_once} is not supported yet: records are delivered at least once"
+            "exactly.once.source.support=enabled: several nodes need dedicated.mode.enable.internal.rest=true"
         );
     }
 }

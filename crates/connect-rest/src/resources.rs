@@ -25,6 +25,7 @@ use tracing::error;
 
 pub use self::call::Api;
 pub(crate) use self::call::{Answer, Call, Failure};
+pub(crate) use self::root::flows_health;
 use crate::{
     cors::Cors,
     error::RestError,

@@ -151,11 +151,19 @@ impl Server {
     }
 
     /// Serves what can be looked at of each flow, `/<source>/<target>/connectors/…` and `…/health`, until it is
-    /// cancelled. `/` lists the flows' paths.
+    /// cancelled. `/` lists the flows' paths, `/health` says how all of them are.
     pub async fn serve_flows_read_only(self, flows: Vec<Flow>, cancel: CancellationToken) {
         let paths: Vec<String> = flows.iter().map(|flow| flow_path(&flow.source, &flow.target)).collect();
         let list = axum::routing::get(move || async move { axum::Json(serde_json::json!({ "flows": paths })) });
-        let main = self.flows(flows, Part::ReadOnly).route("/", list);
+        let health = flows.iter().map(|flow| {
+            let api = Api::of_flow(flow.herder.clone()).at(&self.advertised);
+            (flow_path(&flow.source, &flow.target), Arc::new(api))
+        });
+        let health = resources::flows_health(health.collect());
+        let main = self
+            .flows(flows, Part::ReadOnly)
+            .route("/", list)
+            .route("/health", health);
         self.serve_routers(main, Router::new(), cancel).await;
     }
 

@@ -1,6 +1,12 @@
 use std::sync::Arc;
 
-use axum::http::{HeaderValue, header};
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    routing::{MethodRouter, get},
+};
+use connect_runtime::herder::RequestError;
+use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -29,6 +35,11 @@ struct WorkerStatus {
 }
 
 pub(super) async fn health(api: Arc<Api>, _call: Call) -> Result<Answer, Failure> {
+    let (code, status) = worker_status(&api).await?;
+    Ok(Answer::json_with(code, &status))
+}
+
+async fn worker_status(api: &Api) -> Result<(u16, WorkerStatus), RequestError> {
     let answered = timeout(api.health_timeout, api.herder.ping()).await;
     let (code, status, message) = match answered {
         Ok(Ok(())) => (
@@ -42,13 +53,46 @@ pub(super) async fn health(api: Arc<Api>, _call: Call) -> Result<Answer, Failure
             "unhealthy",
             "Worker was unable to handle this request and may be unable to handle other requests.",
         ),
-        Ok(Err(error)) => return Err(error.into()),
+        Ok(Err(error)) => return Err(error),
     };
     let mut message = message.to_owned();
     if let Some(stage) = api.herder.stage().filter(|_| code != 200) {
         message.push_str(&format!(" {stage}"));
     }
-    Ok(Answer::json_with(code, &WorkerStatus { status, message }))
+    Ok((code, WorkerStatus { status, message }))
+}
+
+/// How a process with several flows is: as the worst of them. Each is asked under its path.
+pub(crate) fn flows_health(flows: Vec<(String, Arc<Api>)>) -> MethodRouter {
+    let flows: Arc<[(String, Arc<Api>)]> = flows.into();
+    get(move || {
+        let flows = flows.clone();
+        async move {
+            // At the same time: one that does not answer takes its whole time.
+            let asked = flows.iter().map(async |(path, api)| (path, worker_status(api).await));
+            let (mut worst, mut statuses) = (StatusCode::OK, serde_json::Map::new());
+            for (path, answered) in join_all(asked).await {
+                let (code, status) = answered.unwrap_or_else(|error| {
+                    let message = error.to_string();
+                    let status = "unhealthy";
+                    (500, WorkerStatus { status, message })
+                });
+                match code {
+                    200 => {}
+                    503 if worst == StatusCode::OK => worst = StatusCode::SERVICE_UNAVAILABLE,
+                    503 => {}
+                    _ => worst = StatusCode::INTERNAL_SERVER_ERROR,
+                }
+                statuses.insert(path.clone(), serde_json::json!(status));
+            }
+            let status = match worst {
+                StatusCode::OK => "healthy",
+                StatusCode::SERVICE_UNAVAILABLE => "starting",
+                _ => "unhealthy",
+            };
+            (worst, Json(serde_json::json!({ "status": status, "flows": statuses })))
+        }
+    })
 }
 
 pub(super) async fn openapi(_api: Arc<Api>, _call: Call) -> Result<Answer, Failure> {
