@@ -17,7 +17,12 @@ pub use self::key_report::{KeyReport, KeyUse, Reach};
 use crate::{
     checkpoint,
     client_props::{cluster_client_keys, is_cluster_client_key},
-    heartbeat, source,
+    heartbeat,
+    replication_policy::IDENTITY_REPLICATION_POLICY,
+    source::{
+        self,
+        own_config::{OWN_CONFIG_DEF, REVERSE_TOPICS, REVERSE_TOPICS_EXCLUDE},
+    },
 };
 
 const BYTE_ARRAY_CONVERTER: &str = "org.apache.kafka.connect.converters.ByteArrayConverter";
@@ -331,7 +336,34 @@ impl MirrorMakerConfig {
         put_if_absent(&mut props, "target.cluster.alias", &pair.target);
         props.extend(with_prefix_stripped(&self.raw, &format!("{pair}.")));
         put_if_absent(&mut props, "enabled", "false");
+        if self.honours_top_level_clients && connector == MirrorConnector::Source {
+            self.add_own_keys(&mut props, pair);
+        }
         props
+    }
+
+    /// What Kafka's source connector does not have: keys of the top level, and what the flow back copies under the same
+    /// names.
+    fn add_own_keys(&self, props: &mut Props, pair: &SourceAndTarget) {
+        for key in OWN_CONFIG_DEF.keys() {
+            if let Some(value) = self.raw.get(key.name) {
+                put_if_absent(props, key.name, value);
+            }
+        }
+        let back = SourceAndTarget::new(&pair.target, &pair.source);
+        let said_back = |name: &str| self.raw.get(&format!("{back}.{name}")).or_else(|| self.raw.get(name));
+        let is_identity = |class: Option<&String>| class.is_some_and(|class| class == IDENTITY_REPLICATION_POLICY);
+        let is_on = self.resolved.get(&format!("{back}.enabled"));
+        let both_keep_names = is_identity(props.get("replication.policy.class"))
+            && is_identity(said_back("replication.policy.class"))
+            && is_on.is_some_and(|on| parse_boolean(on));
+        if !both_keep_names {
+            return;
+        }
+        put_if_absent(props, REVERSE_TOPICS, said_back("topics").map_or(".*", String::as_str));
+        if let Some(exclude) = said_back("topics.exclude") {
+            put_if_absent(props, REVERSE_TOPICS_EXCLUDE, exclude);
+        }
     }
 
     /// How an application connects to cluster `alias`, variables resolved.

@@ -55,6 +55,11 @@ impl ReplicationPolicy {
         })
     }
 
+    /// Whether topics have the same name on both clusters.
+    pub fn keeps_names(&self) -> bool {
+        matches!(self.kind, Kind::Identity { .. })
+    }
+
     /// The name on the target of `topic` of cluster `source_alias`.
     pub fn format_remote_topic(&self, source_alias: &str, topic: &str) -> String {
         if self.keeps_name(topic) {

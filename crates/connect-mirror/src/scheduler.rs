@@ -1,6 +1,7 @@
 //! When a connector's background jobs are due: at intervals while they succeed, soon again when they fail.
 //!
-//! Pure. One job runs at a time, as on the single scheduler thread of Kafka's connectors.
+//! Pure. Jobs may run side by side, each at most once at a time; who runs them one by one, as the single scheduler thread
+//! of Kafka's connectors does, need not say that one has started.
 
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ struct Entry<J> {
     interval: Option<Duration>,
     next: Option<Instant>,
     failures: u32,
+    /// It runs and is wanted once more.
+    is_wanted_again: bool,
 }
 
 /// A failure that was scheduled again.
@@ -53,7 +56,25 @@ impl<J: Copy + PartialEq> Schedule<J> {
             interval,
             next: Some(first),
             failures: 0,
+            is_wanted_again: false,
         });
+    }
+
+    /// A job runs: it is not due again before it has ended.
+    pub(crate) fn started(&mut self, job: J) {
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.job == job) {
+            entry.next = None;
+        }
+    }
+
+    /// A job is wanted now, or once more if it runs. One that was never added, or has ended, stays so.
+    pub(crate) fn hasten(&mut self, job: J, now: Instant) {
+        let entry = self.entries.iter_mut().find(|entry| entry.job == job);
+        let Some(entry) = entry else { return };
+        match &mut entry.next {
+            Some(next) => *next = now.min(*next),
+            None => entry.is_wanted_again = entry.interval.is_some(),
+        }
     }
 
     /// The job that is due first, and when. Of jobs due together, the one that was added first.
@@ -67,7 +88,10 @@ impl<J: Copy + PartialEq> Schedule<J> {
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.job == job) else {
             return 0;
         };
-        entry.next = entry.interval.map(|interval| now + interval);
+        entry.next = match std::mem::take(&mut entry.is_wanted_again) {
+            true => Some(now),
+            false => entry.interval.map(|interval| now + interval),
+        };
         std::mem::take(&mut entry.failures)
     }
 
@@ -82,6 +106,7 @@ impl<J: Copy + PartialEq> Schedule<J> {
             .saturating_mul(1 << entry.failures.min(16))
             .min(LONGEST_RETRY);
         entry.failures = entry.failures.saturating_add(1);
+        entry.is_wanted_again = false;
         entry.next = Some(now + after);
         Retry {
             after,
@@ -107,6 +132,25 @@ mod tests {
         assert_eq!(schedule.next(), Some(("refresh", now)));
         schedule.succeeded("refresh", now);
         assert_eq!(schedule.next(), Some(("refresh", now + MINUTE)));
+    }
+
+    #[test]
+    fn a_job_that_runs_is_not_due_and_the_others_are() {
+        let now = Instant::now();
+        let mut schedule = Schedule::new();
+        schedule.add("configs", now, Some(MINUTE));
+        schedule.add("refresh", now + MINUTE, Some(MINUTE));
+        schedule.started("configs");
+        assert_eq!(schedule.next(), Some(("refresh", now + MINUTE)));
+        schedule.hasten("refresh", now);
+        assert_eq!(schedule.next(), Some(("refresh", now)));
+        schedule.started("refresh");
+        assert_eq!(schedule.next(), None);
+        schedule.hasten("configs", now);
+        schedule.succeeded("configs", now);
+        assert_eq!(schedule.next(), Some(("configs", now)), "asked for while it ran");
+        schedule.succeeded("configs", now);
+        assert_eq!(schedule.next(), Some(("configs", now + MINUTE)));
     }
 
     #[test]

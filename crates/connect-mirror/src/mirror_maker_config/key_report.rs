@@ -13,6 +13,7 @@ use super::{CONFIG_DEF, CONNECTOR_KEYS, MirrorConnector, MirrorMakerConfig, Sour
 use crate::{
     client_props::{Side, client_props, cluster_client_keys, kind_name},
     config_property_filter::USE_DEFAULTS_FROM,
+    source::own_config::OWN_CONFIG_DEF,
     topic_filter,
 };
 
@@ -233,7 +234,7 @@ fn is_connector_setting(name: &str, connector: MirrorConnector) -> bool {
         own.is_some_and(|own| kind.config_def().key(own).is_some())
     };
     let filters = match connector {
-        MirrorConnector::Source => name == USE_DEFAULTS_FROM.name,
+        MirrorConnector::Source => name == USE_DEFAULTS_FROM.name || OWN_CONFIG_DEF.key(name).is_some(),
         MirrorConnector::Checkpoint => topic_filter::KEYS.iter().any(|key| key.name == name),
         MirrorConnector::Heartbeat => false,
     };

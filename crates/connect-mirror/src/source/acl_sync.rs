@@ -61,6 +61,51 @@ pub fn remote_acl(acl: &TopicAcl, rules: &TopicRules, filter_accepts: impl Fn(&s
     })
 }
 
+/// The same for an ACL with a prefix, which Kafka does not copy: `is_prefix_of_copied` says whether a topic that is
+/// copied begins with it.
+pub fn remote_prefixed_acl(acl: &TopicAcl, rules: &TopicRules, is_prefix_of_copied: bool) -> Option<TopicAcl> {
+    if acl.pattern != pattern::PREFIXED || !is_prefix_of_copied {
+        return None;
+    }
+    let allows = acl.permission == permission::ALLOW;
+    let operation = match acl.operation {
+        operation::WRITE if allows => return None,
+        operation::ALL if allows => operation::READ,
+        operation => operation,
+    };
+    Some(TopicAcl {
+        // Even of topics that end in `heartbeats`, which the identity policy renames, a prefix is no part.
+        topic: match rules.policy.keeps_names() {
+            true => acl.topic.clone(),
+            false => rules.remote_topic(&acl.topic),
+        },
+        operation,
+        ..acl.clone()
+    })
+}
+
+/// Whether `acl` of the target has a shape that this flow gives: a remote topic of its own, and nothing that it never
+/// grants. `with_prefixed`: whether the flow copies ACLs with prefixes.
+pub fn could_be_copied(
+    acl: &TopicAcl,
+    rules: &TopicRules,
+    with_prefixed: bool,
+    filter_accepts: impl Fn(&str) -> bool,
+) -> bool {
+    let is_remote = rules.policy.topic_source(&acl.topic) == Some(&*rules.source_alias);
+    let Some(upstream) = rules.policy.upstream_topic(&acl.topic).filter(|_| is_remote) else {
+        return false;
+    };
+    let never_granted =
+        acl.permission == permission::ALLOW && matches!(acl.operation, operation::WRITE | operation::ALL);
+    let is_of_a_copied_topic = match acl.pattern {
+        pattern::LITERAL => rules.replicates(upstream, filter_accepts(upstream)),
+        pattern::PREFIXED => with_prefixed,
+        _ => false,
+    };
+    is_of_a_copied_topic && !never_granted && !rules.policy.keeps_names()
+}
+
 #[cfg(test)]
 mod tests {
     use config_def::Props;
@@ -116,6 +161,54 @@ mod tests {
             });
             assert_eq!(json!(created), vector["created on target"], "{source:?}");
         }
+    }
+
+    fn rules() -> TopicRules {
+        TopicRules {
+            policy: ReplicationPolicy::new(DEFAULT_REPLICATION_POLICY, &Props::new()).expect("a known class"),
+            source_alias: "A".to_owned(),
+            target_alias: "B".to_owned(),
+            replicate_heartbeats: true,
+        }
+    }
+
+    #[test]
+    fn prefixes_follow_the_same_rules_as_names() {
+        let check = |operation: &str, permission: &str, is_prefix_of_copied, expected: Option<(&str, &str)>| {
+            let source = acl(&json!(["ord", "PREFIXED", operation, permission]));
+            let copied = remote_prefixed_acl(&source, &rules(), is_prefix_of_copied);
+            let copied = copied
+                .as_ref()
+                .map(|acl| (acl.topic.as_str(), name(&OPERATIONS, acl.operation)));
+            assert_eq!(copied, expected, "{operation} {permission}");
+        };
+        check("READ", "ALLOW", true, Some(("A.ord", "READ")));
+        check("READ", "ALLOW", false, None);
+        check("ALL", "ALLOW", true, Some(("A.ord", "READ")));
+        check("WRITE", "ALLOW", true, None);
+        check("WRITE", "DENY", true, Some(("A.ord", "WRITE")));
+        check("ALL", "DENY", true, Some(("A.ord", "ALL")));
+        let literal = acl(&json!(["ord", "LITERAL", "READ", "ALLOW"]));
+        assert_eq!(remote_prefixed_acl(&literal, &rules(), true), None);
+    }
+
+    #[test]
+    fn only_what_the_flow_could_have_made_may_be_deleted() {
+        let check = |topic: &str, pattern: &str, operation: &str, permission: &str| {
+            let acl = acl(&json!([topic, pattern, operation, permission]));
+            could_be_copied(&acl, &rules(), false, |topic| topic != "private")
+        };
+        assert!(check("A.orders", "LITERAL", "READ", "ALLOW"));
+        assert!(check("A.orders", "LITERAL", "ALL", "DENY"));
+        assert!(check("A.*", "LITERAL", "READ", "ALLOW"));
+        assert!(!check("orders", "LITERAL", "READ", "ALLOW"), "not a copy");
+        assert!(!check("C.orders", "LITERAL", "READ", "ALLOW"), "of another flow");
+        assert!(!check("A.private", "LITERAL", "READ", "ALLOW"), "not copied");
+        assert!(!check("A.orders", "LITERAL", "WRITE", "ALLOW"), "never granted");
+        assert!(!check("A.orders", "LITERAL", "ALL", "ALLOW"), "never granted");
+        assert!(!check("A.ord", "PREFIXED", "READ", "ALLOW"), "prefixes are not copied");
+        let prefixed = acl(&json!(["A.ord", "PREFIXED", "READ", "ALLOW"]));
+        assert!(could_be_copied(&prefixed, &rules(), true, |_| true));
     }
 
     fn acl(row: &Value) -> TopicAcl {

@@ -7,7 +7,7 @@ use connect_api::connector_config::CONNECTOR_KEYS;
 use kafka_client::{ClientConfig, ConsumerConfig, ProducerConfig, config::ClientKind};
 use kafka_wire::{Compression, TopicPartition};
 
-use super::{assignment, topic_rules::TopicRules};
+use super::{assignment, own_config::OwnConfig, topic_rules::TopicRules};
 use crate::{
     client_props::{Side, client_props},
     config_property_filter::{CONFIG_PROPERTIES_EXCLUDE, ConfigPropertyFilter, DEFAULT_CONFIG_PROPERTY_FILTER},
@@ -15,6 +15,7 @@ use crate::{
         BASE_KEYS, CONSUMER_POLL_TIMEOUT, MirrorConnectorConfig, OFFSET_SYNCS_TOPIC_LOCATION, TASK_INDEX, collect,
         offset_syncs_topic, parse_all, scheduled_interval,
     },
+    replication_policy::{DEFAULT_REPLICATION_POLICY, ReplicationPolicy},
     topic_filter::{self, DEFAULT_TOPIC_FILTER, TopicFilter},
 };
 
@@ -115,6 +116,8 @@ pub struct MirrorSourceConfig {
     pub target_admin: ClientConfig,
     /// The topic of offset syncs; `None` if none are written.
     pub offset_syncs: Option<OffsetSyncsTopicConfig>,
+    /// What Kafka's connector does not have.
+    pub own: OwnConfig,
 }
 
 /// Where the offset syncs topic is, and how it is made.
@@ -147,6 +150,8 @@ pub struct MirrorSourceTaskConfig {
     pub compression: Option<Compression>,
     /// How offset syncs are written; `None` if they are not.
     pub offset_syncs: Option<OffsetSyncsConfig>,
+    /// What Kafka's task does not have.
+    pub own: OwnConfig,
 }
 
 /// How offset syncs are written.
@@ -181,6 +186,7 @@ impl MirrorSourceConfig {
         let mut errors = ConfigErrors::default();
         let filter = collect(&mut errors, TopicFilter::parse(props));
         let property_filter = collect(&mut errors, ConfigPropertyFilter::parse(props));
+        let own = collect(&mut errors, OwnConfig::parse(props, &connector.policy));
         let refresh_topics = errors.collect(scheduled_interval(&values, "refresh.topics"));
         let sync_topic_configs = errors.collect(scheduled_interval(&values, "sync.topic.configs"));
         let sync_topic_acls = errors.collect(scheduled_interval(&values, "sync.topic.acls"));
@@ -220,6 +226,7 @@ impl MirrorSourceConfig {
                 source_admin: source_admin?,
                 target_admin: target_admin?,
                 offset_syncs: offset_syncs?,
+                own: own?,
                 connector,
             })
         };
@@ -249,6 +256,7 @@ impl MirrorSourceTaskConfig {
         let client = (Side::Source, ClientKind::Consumer, "replication-consumer");
         let consumer = collect(&mut errors, connector.parse_client(client, replication_consumer));
         let compression = errors.collect(compression(props));
+        let own = collect(&mut errors, OwnConfig::parse(props, &connector.policy));
         let offset_syncs = match emits_offset_syncs(&values) {
             false => Some(None),
             true => {
@@ -279,6 +287,7 @@ impl MirrorSourceTaskConfig {
                 consumer,
                 compression: compression?,
                 offset_syncs: offset_syncs?,
+                own: own?,
                 connector,
             })
         };
@@ -305,6 +314,11 @@ pub fn validate(props: &Props) -> Vec<ConfigError> {
             "emit.offset-syncs.enabled",
             "MirrorSourceConnector can't setup offset-syncs feature while emit.offset-syncs.enabled set to false",
         ));
+    }
+    let class = props.get("replication.policy.class").map(|class| class.trim());
+    let policy = ReplicationPolicy::new(class.unwrap_or(DEFAULT_REPLICATION_POLICY), props);
+    if let Some(Err(own)) = policy.map(|policy| OwnConfig::parse(props, &policy)) {
+        errors.extend(own.0);
     }
     errors
 }

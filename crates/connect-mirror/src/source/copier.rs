@@ -2,16 +2,22 @@
 //!
 //! Everything that is half done lives in the struct, so that [`Copier::poll`] may be dropped at any await.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use connect_api::{BatchOutcome, ConnectError, Refusal, SourceBatch, SourceOffset};
-use kafka_client::consumer::{Consumer, ConsumerEvent, Fetched};
+use kafka_client::consumer::{Consumer, ConsumerEvent, Fetched, StartPosition};
 use kafka_wire::{Compression, Entry, TopicPartition};
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
     carry::{self, Carried, CarryRules, Unreadable},
+    loss::SourceLoss,
+    own_config::SourceLossPolicy,
     partition::{Held, Partition},
+    refresh::another_cluster,
     task_log::{self, error_chain},
 };
 use crate::{
@@ -50,16 +56,23 @@ pub(crate) struct Copier {
     /// Ready to be returned by the next poll.
     ready: Vec<SourceBatch>,
     in_flight_bytes: usize,
+    loss_policy: SourceLossPolicy,
+    /// The cluster that was read first.
+    cluster_id: Option<Arc<str>>,
+    pauses_at_cluster_change: bool,
 }
 
 struct Waiting {
     partition: usize,
+    /// See [`Partition::log`].
+    log: u32,
     from: i64,
     entry: Entry,
 }
 
 struct Rebuilding {
     partition: usize,
+    log: u32,
     job: JoinHandle<Result<Vec<Carried>, Unreadable>>,
     /// The partition went back while this ran: the result is of no use.
     is_stale: bool,
@@ -91,7 +104,17 @@ impl Copier {
             rebuilding: None,
             ready: Vec::new(),
             in_flight_bytes: 0,
+            loss_policy: SourceLossPolicy::Report,
+            cluster_id: None,
+            pauses_at_cluster_change: true,
         }
+    }
+
+    /// What to do when the source has lost something, or is another.
+    pub(crate) fn with_policies(mut self, loss_policy: SourceLossPolicy, pauses_at_cluster_change: bool) -> Self {
+        self.loss_policy = loss_policy;
+        self.pauses_at_cluster_change = pauses_at_cluster_change;
+        self
     }
 
     /// The next batches, as long as it takes. Cancel-safe.
@@ -113,7 +136,9 @@ impl Copier {
                 }
             };
             task_log::consumer_events(&self.task_id, &polled.events);
-            polled.events.iter().for_each(|event| self.on_event(event));
+            for event in &polled.events {
+                self.on_event(event)?;
+            }
             for fetched in polled.fetched {
                 self.on_fetched(fetched);
             }
@@ -160,6 +185,13 @@ impl Copier {
                         }
                     }
                 }
+                Err(_) if self.partitions[at].is_of_former_log(&sent) => {
+                    self.partitions[at].metrics.lost(sent.records);
+                    tracing::warn!(
+                        task = self.task_id, partition = %self.partitions[at].source, records_lost = sent.records,
+                        "records of a topic that was made again meanwhile could not be written, and cannot be read again"
+                    );
+                }
                 Err(refusal) => {
                     let held = self.partitions[at].refused(&sent, &refusal, now);
                     self.hold(at, held, &refusal);
@@ -194,14 +226,23 @@ impl Copier {
             if let Some(rebuilding) = &mut self.rebuilding {
                 let result = (&mut rebuilding.job).await;
                 let Rebuilding {
-                    partition, is_stale, ..
+                    partition,
+                    log,
+                    is_stale,
+                    ..
                 } = self.rebuilding.take().expect("it was there");
                 let carried = result.map_err(|panic| ConnectError::caused_by("rebuilding a batch failed", panic))?;
                 if !is_stale {
-                    self.on_carried(partition, carried);
+                    self.on_carried(partition, log, carried);
                 }
             }
-            let Some(Waiting { partition, from, entry }) = self.fetched.pop_front() else {
+            let Some(Waiting {
+                partition,
+                log,
+                from,
+                entry,
+            }) = self.fetched.pop_front()
+            else {
                 return Ok(());
             };
             let rules = self.rules(partition);
@@ -211,11 +252,12 @@ impl Copier {
                 let job = tokio::task::spawn_blocking(move || carry::carry(&entry, from, &rules));
                 self.rebuilding = Some(Rebuilding {
                     partition,
+                    log,
                     job,
                     is_stale: false,
                 });
             } else {
-                self.on_carried(partition, carry::carry(&entry, from, &rules));
+                self.on_carried(partition, log, carry::carry(&entry, from, &rules));
             }
         }
     }
@@ -229,14 +271,18 @@ impl Copier {
         }
     }
 
-    fn on_carried(&mut self, at: usize, carried: Result<Vec<Carried>, Unreadable>) {
+    fn on_carried(&mut self, at: usize, log: u32, carried: Result<Vec<Carried>, Unreadable>) {
         match carried {
             Ok(carried) => {
                 if carried.len() > 1 {
                     self.partitions[at].metrics.cut();
                 }
-                carried.into_iter().for_each(|carried| self.send(at, carried));
+                carried.into_iter().for_each(|carried| self.send(at, log, carried));
             }
+            Err(unreadable) if log != self.partitions[at].log() => tracing::warn!(
+                task = self.task_id, partition = %self.partitions[at].source, reason = error_chain(&unreadable),
+                "a batch of a topic that was made again meanwhile cannot be read, and cannot be read again"
+            ),
             Err(unreadable) => {
                 let held = self.partitions[at].unreadable(unreadable.offset, Instant::now());
                 self.hold_unreadable(at, &held, &unreadable);
@@ -244,7 +290,7 @@ impl Copier {
         }
     }
 
-    fn send(&mut self, at: usize, Carried { batch, upstream }: Carried) {
+    fn send(&mut self, at: usize, log: u32, Carried { batch, upstream }: Carried) {
         let partition = &mut self.partitions[at];
         let timestamps = (batch.base_timestamp(), batch.max_timestamp());
         let bytes = batch.size_bytes();
@@ -253,7 +299,7 @@ impl Copier {
             .metrics
             .polled(self.clock.now_ms(), records, bytes as u64, timestamps.0, timestamps.1);
         let source_offset = SourceOffset(upstream.last_offset());
-        let (sequence, cost) = partition.send(upstream, records, bytes, timestamps);
+        let (sequence, cost) = partition.send((log, upstream), records, bytes, timestamps);
         partition.metrics.in_flight(partition.in_flight_bytes());
         self.in_flight_bytes += cost;
         self.ready.push(SourceBatch {
@@ -273,6 +319,9 @@ impl Copier {
         if partition.is_held() {
             return;
         }
+        if self.cluster_id.is_none() {
+            self.cluster_id = self.consumer.cluster_id();
+        }
         let is_empty = fetched.batches.is_empty();
         let unsent = if is_empty { fetched.next_offset } else { fetched.from };
         let acknowledged_up_to = partition.oldest_in_flight().unwrap_or(unsent);
@@ -283,6 +332,7 @@ impl Copier {
             let next = entry.last_offset().saturating_add(1).max(from);
             self.fetched.push_back(Waiting {
                 partition: at,
+                log: self.partitions[at].log(),
                 from,
                 entry,
             });
@@ -290,11 +340,93 @@ impl Copier {
         }
     }
 
-    fn on_event(&mut self, event: &ConsumerEvent) {
-        if let ConsumerEvent::Gap { partition, from, to } = event
-            && let Some(at) = self.index.get(partition)
-        {
-            self.partitions[*at].metrics.lost(u64::try_from(to - from).unwrap_or(0));
+    fn on_event(&mut self, event: &ConsumerEvent) -> Result<(), ConnectError> {
+        match event {
+            ConsumerEvent::Gap { partition, from, to } => {
+                self.moved(partition, *to, u64::try_from(to - from).unwrap_or(0));
+                self.lost(SourceLoss::Removed {
+                    partition: partition.clone(),
+                    from: *from,
+                    to: *to,
+                })
+            }
+            ConsumerEvent::Rewound { partition, from, to } => {
+                let unread = self.unread(partition, *from);
+                self.moved(partition, *to, unread);
+                self.lost(SourceLoss::Truncated {
+                    partition: partition.clone(),
+                    from: *from,
+                    to: *to,
+                    unread,
+                })
+            }
+            ConsumerEvent::TopicRecreated { topic } => self.on_recreated(topic),
+            ConsumerEvent::Started { partition, to } => {
+                self.moved(partition, *to, 0);
+                Ok(())
+            }
+            ConsumerEvent::Unavailable { .. } | ConsumerEvent::Recovered { .. } => Ok(()),
+        }
+    }
+
+    /// Reading goes on at `to`; `lost` offsets before it will never be copied.
+    fn moved(&mut self, partition: &TopicPartition, to: i64, lost: u64) {
+        if let Some(at) = self.index.get(partition) {
+            self.partitions[*at].position = to;
+            self.partitions[*at].metrics.lost(lost);
+        }
+    }
+
+    /// How many offsets from `position` on the source was seen to have.
+    fn unread(&self, partition: &TopicPartition, position: i64) -> u64 {
+        let end = self.consumer.high_watermark(partition);
+        end.map_or(0, |end| u64::try_from(end - position).unwrap_or(0))
+    }
+
+    fn lost(&self, loss: SourceLoss) -> Result<(), ConnectError> {
+        loss.tell(&self.task_id);
+        match self.loss_policy {
+            SourceLossPolicy::Fail => Err(loss.into_error()),
+            SourceLossPolicy::Report | SourceLossPolicy::Restart => Ok(()),
+        }
+    }
+
+    /// Offsets of another topic mean nothing here: its partitions are read as if they were new.
+    fn on_recreated(&mut self, topic: &Arc<str>) -> Result<(), ConnectError> {
+        self.expect_same_cluster()?;
+        let start = match self.loss_policy {
+            SourceLossPolicy::Restart => StartPosition::Beginning,
+            SourceLossPolicy::Report | SourceLossPolicy::Fail => StartPosition::Reset,
+        };
+        let (mut partitions, mut unread) = (0, 0);
+        for at in 0..self.partitions.len() {
+            if self.partitions[at].source.topic != *topic {
+                continue;
+            }
+            let name = self.partitions[at].source.clone();
+            let lost = self.unread(&name, self.partitions[at].position);
+            partitions += 1;
+            unread += lost;
+            self.moved(&name, 0, lost);
+            self.partitions[at].begin_another_log();
+            self.partitions[at].metrics.held_back(None);
+            self.consumer.assign(vec![(name, start)]);
+        }
+        self.lost(SourceLoss::Recreated {
+            topic: topic.clone(),
+            partitions,
+            unread,
+        })
+    }
+
+    /// Topics are made anew all at once when another cluster answers under the address of the source.
+    fn expect_same_cluster(&self) -> Result<(), ConnectError> {
+        let now = self.consumer.cluster_id();
+        match (&self.cluster_id, &now) {
+            (Some(before), Some(now)) if before != now && self.pauses_at_cluster_change => {
+                Err(another_cluster("source", before, now))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -419,8 +551,6 @@ async fn sleep_until(deadline: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use connect_api::SourcePartition;
     use kafka_client::{Client, ConsumerConfig, Dialer};
     use kafka_wire::{BatchBuilder, ErrorCode, Headers, Record};
@@ -463,10 +593,10 @@ mod tests {
     #[tokio::test]
     async fn going_back_drops_what_the_worker_has_not_been_given_yet() {
         let mut copier = copier(&["a", "b"]);
-        copier.send(0, carried(5));
+        copier.send(0, 0, carried(5));
         let given = std::mem::take(&mut copier.ready);
-        copier.send(0, carried(6));
-        copier.send(1, carried(0));
+        copier.send(0, 0, carried(6));
+        copier.send(1, 0, carried(0));
         let refusal = Refusal {
             reason: "no".to_owned(),
             code: Some(ErrorCode::POLICY_VIOLATION),
@@ -492,13 +622,14 @@ mod tests {
     #[tokio::test]
     async fn what_lies_before_an_unreadable_batch_goes_out() {
         let mut copier = copier(&["a"]);
-        copier.send(0, carried(5));
+        copier.send(0, 0, carried(5));
         let damaged = b"\0\0\0\0\0\0\0\x06\0\0\0\x31\0\0\0\0\x02";
         let mut bytes = damaged.to_vec();
         bytes.resize(61, 0);
         let entry = kafka_wire::BatchIter::new(bytes.into()).next().unwrap().unwrap();
         copier.fetched.push_back(Waiting {
             partition: 0,
+            log: 0,
             from: 6,
             entry,
         });

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use kafka_client::{Client, Error, Topics};
 
-use super::topics::PartitionCounts;
+use super::topics::{PartitionCounts, TopicIds};
 
 /// The topics of one cluster, as one answer told them.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Discovered {
     pub(crate) topics: PartitionCounts,
+    /// Of those whose broker tells ids.
+    pub(crate) ids: TopicIds,
     pub(crate) cluster_id: Option<Arc<str>>,
 }
 
@@ -20,7 +23,7 @@ pub(crate) async fn discover(
     keep: impl Fn(&str) -> bool,
 ) -> Result<Discovered, Error> {
     let metadata = client.refresh_metadata(Topics::All).await?;
-    let mut topics = PartitionCounts::new();
+    let (mut topics, mut ids) = (PartitionCounts::new(), TopicIds::new());
     for (name, topic) in &metadata.topics {
         if topic.is_internal || !keep(name) {
             continue;
@@ -32,11 +35,16 @@ pub(crate) async fn discover(
             known.get(name).copied().unwrap_or(0)
         };
         if partitions > 0 {
-            topics.insert(Arc::from(&**name), partitions);
+            let name: Arc<str> = Arc::from(&**name);
+            if !topic.id.is_nil() {
+                ids.insert(name.clone(), topic.id.as_u128());
+            }
+            topics.insert(name, partitions);
         }
     }
     Ok(Discovered {
         topics,
+        ids,
         cluster_id: metadata.cluster_id.clone(),
     })
 }

@@ -1,18 +1,18 @@
-//! The background work of `MirrorSourceConnector`: one child that looks for topics, gives them remote topics, and keeps
-//! their configurations and ACLs in step. A cluster that is away is asked again for ever.
+//! The background work of `MirrorSourceConnector`: looks for topics, gives them remote topics, and keeps their
+//! configurations and ACLs in step. A cluster that is away is asked again for ever.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc, time::Duration};
 
 use connect_api::{ConnectError, ConnectorContext};
 use kafka_wire::TopicPartition;
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     config::MirrorSourceConfig,
-    discovery::discover,
+    refresh::{Known, RefreshError, Refreshed, refresh, remote_topics_are_there},
     remote_topics::RemoteTopics,
-    topics::{self, Changes, PartitionCounts, Plan},
+    topics::{self, Changes},
 };
 use crate::{
     internal_topic::InternalTopic,
@@ -26,6 +26,7 @@ pub(crate) type Assigned = Option<Arc<[TopicPartition]>>;
 enum Job {
     CreateOffsetSyncsTopic,
     RefreshTopics,
+    WatchRemoteTopics,
     SyncTopicConfigs,
     SyncTopicAcls,
 }
@@ -35,24 +36,43 @@ impl Job {
         match self {
             Self::CreateOffsetSyncsTopic => "creating the offset-syncs topic",
             Self::RefreshTopics => "refreshing topics",
+            Self::WatchRemoteTopics => "looking after remote topics",
             Self::SyncTopicConfigs => "syncing topic configs",
             Self::SyncTopicAcls => "syncing topic ACLs",
         }
     }
 }
 
+/// How often it is looked whether the remote topics are still there. Until one that was deleted is made again its
+/// partitions wait, so this does not wait for a refresh.
+const WATCH_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What a job has brought.
+enum Brought {
+    Nothing,
+    Topics(Refreshed),
+    /// Remote topics are gone, or others.
+    RemoteTopicsAreGone,
+}
+
+/// How a job has ended.
+type Ended = (Job, Result<Brought, RefreshError>);
+
 /// See the module.
 pub(crate) struct Flow {
     /// `A->B`, for the log.
     name: String,
     config: Arc<MirrorSourceConfig>,
-    remote_topics: RemoteTopics,
+    remote_topics: Arc<RemoteTopics>,
     offset_syncs_topic: Option<InternalTopic>,
     context: Arc<dyn ConnectorContext>,
     assigned: watch::Sender<Assigned>,
-    source_topics: PartitionCounts,
-    target_topics: PartitionCounts,
+    known: Known,
+    looping: BTreeSet<Arc<str>>,
+    /// Another cluster answers: nothing is assigned.
+    is_paused: bool,
     schedule: Schedule<Job>,
+    jobs: JoinSet<Ended>,
 }
 
 impl Flow {
@@ -63,7 +83,6 @@ impl Flow {
         context: Arc<dyn ConnectorContext>,
         assigned: watch::Sender<Assigned>,
     ) -> Self {
-        let name = format!("{}->{}", config.rules.source_alias, config.rules.target_alias);
         let now = Instant::now();
         let mut schedule = Schedule::new();
         if offset_syncs_topic.is_some() {
@@ -72,50 +91,94 @@ impl Flow {
         // The first load happens even if refreshing is switched off.
         schedule.add(Job::RefreshTopics, now, config.refresh_topics_interval);
         Self {
-            name,
+            name: config.rules.flow(),
             config,
-            remote_topics,
+            remote_topics: Arc::new(remote_topics),
             offset_syncs_topic,
             context,
             assigned,
-            source_topics: PartitionCounts::new(),
-            target_topics: PartitionCounts::new(),
+            known: Known::default(),
+            looping: BTreeSet::new(),
+            is_paused: false,
             schedule,
+            jobs: JoinSet::new(),
         }
     }
 
-    /// Runs jobs as they are due until cancelled.
+    /// Starts jobs as they are due until cancelled. They run side by side: one that waits for a cluster delays no other.
     pub(crate) async fn run(mut self, cancel: CancellationToken) {
-        while let Some((job, due)) = self.schedule.next() {
-            tokio::select! {
-                () = cancel.cancelled() => return,
-                () = tokio::time::sleep_until(due) => {}
-            }
-            let result = tokio::select! {
-                () = cancel.cancelled() => return,
-                result = self.run_job(job) => result,
+        loop {
+            let due = self.schedule.next();
+            let ended = tokio::select! {
+                () = cancel.cancelled() => break,
+                () = sleep_until(due), if due.is_some() => None,
+                Some(ended) = self.jobs.join_next() => Some(ended),
             };
-            match result {
-                Ok(()) => self.on_success(job),
-                Err(error) => self.on_failure(job, &error),
+            match (ended, due) {
+                (Some(Ok((job, result))), _) => {
+                    if self.on_ended(job, result).is_break() {
+                        break;
+                    }
+                }
+                // Whoever runs us makes a failed connector of it.
+                (Some(Err(panic)), _) => std::panic::resume_unwind(panic.into_panic()),
+                (None, Some((job, _))) => self.start(job),
+                (None, None) => {}
             }
         }
+        self.jobs.shutdown().await;
     }
 
-    async fn run_job(&mut self, job: Job) -> Result<(), ConnectError> {
-        match job {
-            Job::CreateOffsetSyncsTopic => match &self.offset_syncs_topic {
-                Some(topic) => topic.create().await,
-                None => Ok(()),
-            },
-            Job::RefreshTopics => self.refresh_topics().await,
-            Job::SyncTopicConfigs => {
-                self.remote_topics
-                    .sync_configs(&self.source_topics, &self.target_topics)
-                    .await
+    fn start(&mut self, job: Job) {
+        self.schedule.started(job);
+        let (config, remote_topics, known) = (self.config.clone(), self.remote_topics.clone(), self.known.clone());
+        let offset_syncs_topic = self.offset_syncs_topic.clone();
+        self.jobs.spawn(async move {
+            let done =
+                |result: Result<(), ConnectError>| result.map(|()| Brought::Nothing).map_err(RefreshError::Failed);
+            let result = match job {
+                Job::CreateOffsetSyncsTopic => match offset_syncs_topic {
+                    Some(topic) => done(topic.create().await),
+                    None => Ok(Brought::Nothing),
+                },
+                Job::RefreshTopics => refresh(&config, &remote_topics, &known).await.map(Brought::Topics),
+                Job::WatchRemoteTopics => match remote_topics_are_there(&config, &remote_topics, &known).await {
+                    Ok(false) => Ok(Brought::RemoteTopicsAreGone),
+                    there => done(there.map(drop)),
+                },
+                Job::SyncTopicConfigs => {
+                    let (source, target) = (&known.source.topics, &known.target.topics);
+                    done(remote_topics.sync_configs(source, target).await)
+                }
+                Job::SyncTopicAcls => done(remote_topics.sync_acls(&known.source.topics).await),
+            };
+            (job, result)
+        });
+    }
+
+    fn on_ended(&mut self, job: Job, result: Result<Brought, RefreshError>) -> ControlFlow<()> {
+        let result = match result {
+            Ok(Brought::Nothing) => Ok(()),
+            Ok(Brought::Topics(refreshed)) => self.on_refreshed(refreshed),
+            Ok(Brought::RemoteTopicsAreGone) => {
+                self.schedule.hasten(Job::RefreshTopics, Instant::now());
+                Ok(())
             }
-            Job::SyncTopicAcls => self.remote_topics.sync_acls().await,
+            Err(RefreshError::Failed(error)) => Err(error),
+            Err(RefreshError::AnotherCluster(error)) => {
+                self.pause();
+                Err(error)
+            }
+            Err(RefreshError::OntoItself(error)) => {
+                self.context.raise_error(error);
+                return ControlFlow::Break(());
+            }
+        };
+        match result {
+            Ok(()) => self.on_success(job),
+            Err(error) => self.on_failure(job, &error),
         }
+        ControlFlow::Continue(())
     }
 
     fn on_success(&mut self, job: Job) {
@@ -135,36 +198,78 @@ impl Flow {
         }
     }
 
-    async fn refresh_topics(&mut self) -> Result<(), ConnectError> {
-        let config = self.config.clone();
-        let is_copied = |topic: &str| config.rules.replicates(topic, config.topic_filter.accepts(topic));
-        let is_remote = |topic: &str| config.rules.is_remote_topic_of_flow(topic);
-        let source = discover(self.remote_topics.source(), &self.source_topics, is_copied).await;
-        let source = source.map_err(|error| ConnectError::caused_by("cannot list the topics of the source", error))?;
-        let target = discover(self.remote_topics.target(), &self.target_topics, is_remote).await;
-        let target = target.map_err(|error| ConnectError::caused_by("cannot list the topics of the target", error))?;
+    fn on_refreshed(&mut self, refreshed: Refreshed) -> Result<(), ConnectError> {
+        let Refreshed {
+            known,
+            looping,
+            completed,
+        } = refreshed;
+        let before = std::mem::replace(&mut self.known, known);
         let is_first = self.assigned.borrow().is_none();
-        if is_first && source.cluster_id.is_some() && source.cluster_id == target.cluster_id {
+        if is_first {
+            self.warn_of_one_cluster();
+        }
+        self.tell_looping(looping);
+        let changes = Changes::between(&before.source.topics, &self.known.source.topics);
+        if !is_first {
+            self.tell(&changes);
+        }
+        let made_again = topics::recreated(&before.target.ids, &self.known.target.ids);
+        for remote in &made_again {
+            tracing::warn!(
+                flow = self.name, %remote,
+                "remote topic was deleted and made again on the target; what was copied before is not copied again"
+            );
+        }
+        let was_paused = std::mem::take(&mut self.is_paused);
+        if is_first || was_paused || !changes.is_empty() {
+            self.publish(is_first);
+        }
+        if is_first {
+            self.schedule_syncs();
+        } else if !made_again.is_empty() {
+            // Who made it did not know its source's settings.
+            self.schedule.hasten(Job::SyncTopicConfigs, Instant::now());
+        }
+        completed
+    }
+
+    fn warn_of_one_cluster(&self) {
+        let Known { source, target } = &self.known;
+        if source.cluster_id.is_some() && source.cluster_id == target.cluster_id {
             tracing::warn!(
                 flow = self.name,
                 cluster_id = source.cluster_id.as_deref(),
                 "source and target are the same cluster: check both bootstrap.servers"
             );
         }
-        let changes = Changes::between(&self.source_topics, &source.topics);
-        if !is_first {
-            self.tell(&changes);
+    }
+
+    /// Says of each such topic once that it is left out.
+    fn tell_looping(&mut self, looping: BTreeSet<Arc<str>>) {
+        let keeps_names = self.config.rules.policy.keeps_names();
+        for topic in looping.difference(&self.looping) {
+            match keeps_names {
+                true => tracing::error!(
+                    flow = self.name, %topic,
+                    "topic is left out: the flow back copies it under the same name, and its records would go round for ever; \
+                     exclude it from one of the two flows"
+                ),
+                false => tracing::warn!(
+                    flow = self.name, %topic,
+                    "topic is left out: it is a copy that has come back to this cluster, perhaps under another alias"
+                ),
+            }
         }
-        self.source_topics = source.topics;
-        self.target_topics = target.topics;
-        let complete = self.complete_target().await;
-        if is_first || !changes.is_empty() {
-            self.publish(is_first);
+        self.looping = looping;
+    }
+
+    /// Takes all work from the tasks.
+    fn pause(&mut self) {
+        if !std::mem::replace(&mut self.is_paused, true) {
+            self.assigned.send_replace(Some(Arc::new([])));
+            self.context.request_task_reconfiguration();
         }
-        if is_first {
-            self.schedule_syncs();
-        }
-        complete
     }
 
     /// Settings and ACLs can be synced from the moment on when topics are known.
@@ -177,51 +282,23 @@ impl Flow {
                 self.schedule.add(job, now, interval);
             }
         }
-    }
-
-    /// Creates what the target lacks. The tasks start all the same when some of it fails: they hold back what has no
-    /// place yet.
-    async fn complete_target(&mut self) -> Result<(), ConnectError> {
-        let plan = Plan::new(&self.source_topics, &self.target_topics, |topic| {
-            self.config.rules.remote_topic(topic)
-        });
-        if plan.is_empty() {
-            return Ok(());
+        if self
+            .config
+            .refresh_topics_interval
+            .is_some_and(|interval| interval > WATCH_INTERVAL)
+        {
+            self.schedule
+                .add(Job::WatchRemoteTopics, now + WATCH_INTERVAL, Some(WATCH_INTERVAL));
         }
-        let mut failures = Vec::new();
-        for (missing, result) in self.remote_topics.create(plan.create).await {
-            match result {
-                Ok(()) => {
-                    tracing::info!(
-                        flow = self.name, topic = %missing.topic, remote = %missing.remote,
-                        partitions = missing.partitions, "created remote topic"
-                    );
-                    self.target_topics.insert(missing.remote, missing.partitions);
-                }
-                Err(error) => failures.push(error),
-            }
-        }
-        for (growth, result) in self.remote_topics.grow(plan.grow).await {
-            match result {
-                Ok(()) => {
-                    tracing::info!(
-                        flow = self.name, remote = %growth.remote, from = growth.from, to = growth.to,
-                        "added partitions to remote topic"
-                    );
-                    self.target_topics.insert(growth.remote, growth.to);
-                }
-                Err(error) => failures.push(error),
-            }
-        }
-        first_of(failures)
     }
 
     fn publish(&self, is_first: bool) {
-        let partitions: Arc<[TopicPartition]> = topics::partitions(&self.source_topics).into();
+        let topics = &self.known.source.topics;
+        let partitions: Arc<[TopicPartition]> = topics::partitions(topics).into();
         if is_first {
             tracing::info!(
                 flow = self.name,
-                topics = self.source_topics.len(),
+                topics = topics.len(),
                 partitions = partitions.len(),
                 "Replication flow started"
             );
@@ -244,6 +321,13 @@ impl Flow {
         for (topic, from, to) in &changes.resized {
             tracing::info!(flow, %topic, from, to, "topic has another number of partitions at the source");
         }
+    }
+}
+
+async fn sleep_until<J>(due: Option<(J, Instant)>) {
+    match due {
+        Some((_, at)) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

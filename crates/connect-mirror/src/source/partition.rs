@@ -36,12 +36,15 @@ pub(crate) struct Partition {
     hold: Option<Hold>,
     /// Refusals since the target took something.
     attempts: u32,
+    /// Counts the logs that this was: a topic that is made again has another.
+    log: u32,
 }
 
 /// A batch that was handed to the worker and has no outcome yet.
 #[derive(Debug)]
 pub(crate) struct Sent {
     sequence: u32,
+    log: u32,
     pub(crate) upstream: UpstreamRuns,
     pub(crate) records: u64,
     pub(crate) batch_bytes: usize,
@@ -96,13 +99,32 @@ impl Partition {
             next_sequence: 0,
             hold: None,
             attempts: 0,
+            log: 0,
         }
     }
 
-    /// Notes a batch that goes out and names it.
+    /// The topic was made again at the source: offsets mean others from here on. What is held back of the former log
+    /// cannot be read again.
+    pub(crate) fn begin_another_log(&mut self) {
+        self.log = self.log.wrapping_add(1);
+        self.hold = None;
+        self.attempts = 0;
+    }
+
+    /// Names the log that the partition has now.
+    pub(crate) fn log(&self) -> u32 {
+        self.log
+    }
+
+    /// Whether `sent` comes from a log that is gone: nobody can read it again.
+    pub(crate) fn is_of_former_log(&self, sent: &Sent) -> bool {
+        sent.log != self.log
+    }
+
+    /// Notes a batch of `log` that goes out and names it.
     pub(crate) fn send(
         &mut self,
-        upstream: UpstreamRuns,
+        (log, upstream): (u32, UpstreamRuns),
         records: u64,
         batch_bytes: usize,
         (oldest_timestamp, newest_timestamp): (i64, i64),
@@ -111,6 +133,7 @@ impl Partition {
         self.next_sequence = self.next_sequence.wrapping_add(1);
         let sent = Sent {
             sequence,
+            log,
             upstream,
             records,
             batch_bytes,
@@ -260,7 +283,12 @@ mod tests {
 
     fn send(partition: &mut Partition, first: i64, records: u32, bytes: usize) -> u32 {
         partition
-            .send(UpstreamRuns::dense(first, records), u64::from(records), bytes, (0, 0))
+            .send(
+                (0, UpstreamRuns::dense(first, records)),
+                u64::from(records),
+                bytes,
+                (0, 0),
+            )
             .0
     }
 
@@ -312,6 +340,20 @@ mod tests {
         let sent = partition.take(tag).unwrap();
         let no = refusal(Some(ErrorCode::POLICY_VIOLATION));
         assert_eq!(partition.refused(&sent, &no, now), Held::FurtherBack { from: 5 });
+    }
+
+    #[test]
+    fn what_is_on_its_way_from_a_former_log_is_known_by_it() {
+        let mut partition = partition();
+        let tag = send(&mut partition, 5, 5, 100);
+        assert!(matches!(partition.unreadable(10, Instant::now()), Held::Wait { .. }));
+        partition.begin_another_log();
+        assert!(!partition.is_held(), "nothing of it can be read again");
+        let sent = partition.take(tag).unwrap();
+        assert!(partition.is_of_former_log(&sent));
+        let (tag, _) = partition.send((partition.log(), UpstreamRuns::dense(0, 1)), 1, 1, (0, 0));
+        let sent = partition.take(tag).unwrap();
+        assert!(!partition.is_of_former_log(&sent));
     }
 
     #[test]

@@ -3,9 +3,9 @@
 //! Every item has its own result: one topic that cannot be read or made does not stand in the way of the others.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -21,7 +21,7 @@ use kafka_client::{
 use kafka_wire::ErrorCode;
 
 use super::{
-    acl_sync::{TopicAcl, remote_acl},
+    acl_sync::{TopicAcl, could_be_copied, remote_acl, remote_prefixed_acl},
     config::MirrorSourceConfig,
     config_sync,
     flow::first_of,
@@ -37,7 +37,12 @@ pub(crate) struct RemoteTopics {
     source: Admin,
     target: Admin,
     acls_are_known_to_be_off: AtomicBool,
+    /// Remote topic, name and value of settings that the target does not take.
+    refused_settings: Mutex<HashSet<(Arc<str>, String, Option<String>)>>,
 }
+
+/// Topic settings by name.
+type Settings = BTreeMap<String, String>;
 
 type Outcomes<T> = Vec<(T, Result<(), ConnectError>)>;
 
@@ -49,6 +54,7 @@ impl RemoteTopics {
             source,
             target,
             acls_are_known_to_be_off: AtomicBool::new(false),
+            refused_settings: Mutex::default(),
         }
     }
 
@@ -83,24 +89,76 @@ impl RemoteTopics {
             match described.remove(&topic.topic).unwrap_or(Ok(Vec::new())) {
                 Ok(entries) => {
                     let configs = config_sync::for_creation(&entries, &self.config.config_property_filter);
-                    let request = NewTopic::new(topic.remote.clone(), topic.partitions, self.config.replication_factor);
-                    requests.push(request.with_configs(configs.into_iter().collect()));
-                    asked.push(topic);
+                    let request = self.new_topic(topic, configs.into_iter().collect());
+                    requests.push(request.clone());
+                    asked.push((topic, request));
                 }
                 Err(error) => outcomes.push((topic.clone(), Err(cannot_create(topic, error)))),
             }
         }
         let mut created = self.target.create_topics(requests).await?;
-        for topic in asked {
+        let mut refused = Settings::new();
+        for (topic, request) in asked {
             let result = match created.remove(&topic.remote) {
-                // Somebody was faster.
-                Some(Err(error)) if error.code() == Some(ErrorCode::TOPIC_ALREADY_EXISTS) => Ok(()),
-                Some(Err(error)) => Err(self.not_created(topic, error)),
+                Some(Err(error)) if error.code() == Some(ErrorCode::INVALID_CONFIG) => {
+                    self.create_with_what_is_taken(topic, request.configs, &mut refused, error)
+                        .await
+                }
+                Some(Err(error)) => Err(error),
                 Some(Ok(_)) | None => Ok(()),
+            };
+            let result = match result {
+                // Somebody was faster.
+                Err(error) if error.code() == Some(ErrorCode::TOPIC_ALREADY_EXISTS) => Ok(()),
+                result => result.map_err(|error| self.not_created(topic, error)),
             };
             outcomes.push((topic.clone(), result));
         }
         Ok(outcomes)
+    }
+
+    fn new_topic(&self, topic: &MissingTopic, configs: Settings) -> NewTopic {
+        NewTopic::new(topic.remote.clone(), topic.partitions, self.config.replication_factor).with_configs(configs)
+    }
+
+    /// The target refused the settings of `topic` with `error`: finds those that it does not take, one by one, and
+    /// creates the topic without them. `refused`: what was found before.
+    async fn create_with_what_is_taken(
+        &self,
+        topic: &MissingTopic,
+        mut settings: Settings,
+        refused: &mut Settings,
+        error: kafka_client::Error,
+    ) -> Result<(), kafka_client::Error> {
+        let mut left_out = Settings::new();
+        for (name, value) in settings.clone() {
+            let is_refused = refused.get(&name) == Some(&value) || {
+                let alone = self.new_topic(topic, Settings::from([(name.clone(), value.clone())]));
+                let tried = self.target.create_or_validate_topics(vec![alone], true).await?;
+                match tried.into_values().next() {
+                    Some(Err(error)) if error.code() == Some(ErrorCode::INVALID_CONFIG) => true,
+                    Some(Err(error)) => return Err(error),
+                    Some(Ok(_)) | None => false,
+                }
+            };
+            if is_refused {
+                settings.remove(&name);
+                refused.insert(name.clone(), value.clone());
+                left_out.insert(name, value);
+            }
+        }
+        if left_out.is_empty() {
+            return Err(error);
+        }
+        let created = self.target.create_topics(vec![self.new_topic(topic, settings)]).await?;
+        created.into_values().next().unwrap_or(Err(error))?;
+        let left_out: Vec<String> = left_out.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        tracing::warn!(
+            topic = %topic.topic, remote = %topic.remote, left_out = left_out.join(", "),
+            "remote topic is created without settings that the target does not take; \
+             config.properties.exclude would keep them out from the start"
+        );
+        Ok(())
     }
 
     fn not_created(&self, topic: &MissingTopic, error: kafka_client::Error) -> ConnectError {
@@ -173,7 +231,8 @@ impl RemoteTopics {
             match (wanted, current) {
                 (Ok(wanted), Ok(current)) => {
                     let ops = config_sync::changes(&wanted, &self.config.config_property_filter);
-                    let ops = differing(ops, &current);
+                    let mut ops = differing(ops, &current);
+                    ops.retain(|op| self.is_taken(&remote, op, &current));
                     if !ops.is_empty() {
                         changes.push((ConfigResource::topic(remote), ops));
                     }
@@ -192,6 +251,48 @@ impl RemoteTopics {
         first_of(failures)
     }
 
+    /// Whether the target may take a change of `remote`: it knows the setting, and has not refused the value before.
+    /// Says once which it does not.
+    fn is_taken(&self, remote: &Arc<str>, op: &AlterConfigOp, current: &[ConfigEntry]) -> bool {
+        if current.iter().any(|entry| entry.name == op.name) {
+            let refused = self.refused_settings.lock().unwrap_or_else(PoisonError::into_inner);
+            return !refused.contains(&(remote.clone(), op.name.clone(), op.value.clone()));
+        }
+        self.refuse(remote, op);
+        false
+    }
+
+    fn refuse(&self, remote: &Arc<str>, op: &AlterConfigOp) {
+        let mut refused = self.refused_settings.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.insert((remote.clone(), op.name.clone(), op.value.clone())) {
+            tracing::warn!(
+                %remote, setting = in_words(std::slice::from_ref(op)),
+                "the target does not take a topic setting of the source: it is left out; \
+                 config.properties.exclude would keep it out from the start"
+            );
+        }
+    }
+
+    /// The target refused `ops` together: sends those that it takes alone.
+    async fn alter_one_by_one(
+        &self,
+        remote: &ConfigResource,
+        ops: Vec<AlterConfigOp>,
+    ) -> Result<(), kafka_client::Error> {
+        for op in ops {
+            let told = in_words(std::slice::from_ref(&op));
+            let altered = self
+                .target
+                .incremental_alter_configs(vec![(remote.clone(), vec![op.clone()])], false);
+            match altered.await?.into_values().next() {
+                Some(Err(error)) if error.code() == Some(ErrorCode::INVALID_CONFIG) => self.refuse(&remote.name, &op),
+                Some(Err(error)) => return Err(error),
+                Some(Ok(())) | None => tracing::info!(remote = %remote.name, changes = told, "synced topic settings"),
+            }
+        }
+        Ok(())
+    }
+
     async fn alter(
         &self,
         changes: Vec<(ConfigResource, Vec<AlterConfigOp>)>,
@@ -199,39 +300,34 @@ impl RemoteTopics {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
-        let told: HashMap<_, _> = changes
-            .iter()
-            .map(|(remote, ops)| (remote.clone(), in_words(ops)))
-            .collect();
+        let mut sent: HashMap<_, _> = changes.iter().cloned().collect();
         let altered = self.target.incremental_alter_configs(changes, false).await;
         let altered =
             altered.map_err(|error| ConnectError::caused_by("cannot change topic settings of the target", error))?;
         let mut failures = Vec::new();
         for (remote, result) in altered {
-            match result {
-                Ok(()) => tracing::info!(remote = %remote.name, changes = told[&remote], "synced topic settings"),
-                Err(error) => {
-                    let advice = match error.code() {
-                        Some(ErrorCode::INVALID_CONFIG) => {
-                            ": add the one that the target does not take to config.properties.exclude"
-                        }
-                        _ => "",
-                    };
-                    let what = format!("cannot change the settings of remote topic {}{advice}", remote.name);
-                    failures.push(ConnectError::caused_by(what, error));
+            let ops = sent.remove(&remote).unwrap_or_default();
+            let result = match result {
+                Err(error) if error.code() == Some(ErrorCode::INVALID_CONFIG) => {
+                    self.alter_one_by_one(&remote, ops).await
                 }
+                Ok(()) => {
+                    tracing::info!(remote = %remote.name, changes = in_words(&ops), "synced topic settings");
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = result {
+                let what = format!("cannot change the settings of remote topic {}", remote.name);
+                failures.push(ConnectError::caused_by(what, error));
             }
         }
         Ok(failures)
     }
 
-    /// Gives remote topics the ACLs of their sources. Nothing is ever taken away.
-    pub(crate) async fn sync_acls(&self) -> Result<(), ConnectError> {
-        let filter = AclFilter {
-            resource_type: AclBinding::TOPIC,
-            ..AclFilter::default()
-        };
-        let bindings = match self.source.describe_acls(&filter).await {
+    /// Gives remote topics the ACLs of their sources. Takes away what the sources do not have only if asked to.
+    pub(crate) async fn sync_acls(&self, source_topics: &PartitionCounts) -> Result<(), ConnectError> {
+        let bindings = match self.source.describe_acls(&of_topics()).await {
             Ok(bindings) => bindings,
             Err(error) if error.code() == Some(ErrorCode::SECURITY_DISABLED) => {
                 if !self.acls_are_known_to_be_off.swap(true, Ordering::Relaxed) {
@@ -241,34 +337,62 @@ impl RemoteTopics {
             }
             Err(error) => return Err(ConnectError::caused_by("cannot read the ACLs of the source", error)),
         };
-        let remote: Vec<AclBinding> = bindings
+        let remote = bindings
             .into_iter()
-            .filter_map(|binding| self.remote_binding(binding))
-            .collect();
-        if remote.is_empty() {
-            return Ok(());
+            .filter_map(|binding| self.remote_binding(binding, source_topics));
+        let remote: Vec<AclBinding> = remote.collect();
+        let mut failures = Vec::new();
+        if !remote.is_empty() {
+            let created = self.target.create_acls(&remote).await;
+            let created =
+                created.map_err(|error| ConnectError::caused_by("cannot create ACLs on the target", error))?;
+            failures.extend(each_failed("create", &remote, created));
         }
-        let created = self.target.create_acls(&remote).await;
-        let created = created.map_err(|error| ConnectError::caused_by("cannot create ACLs on the target", error))?;
-        let failed = |(binding, result): (&AclBinding, Result<(), kafka_client::Error>)| {
-            let what = format!("cannot create an ACL for topic {} on the target", binding.resource_name);
-            result.err().map(|error| ConnectError::caused_by(what, error))
-        };
-        first_of(remote.iter().zip(created).filter_map(failed).collect())
+        if self.config.own.deletes_acls {
+            failures.extend(self.delete_acls_except(&remote).await?);
+        }
+        first_of(failures)
     }
 
-    fn remote_binding(&self, binding: AclBinding) -> Option<AclBinding> {
-        let acl = TopicAcl {
-            topic: binding.resource_name,
-            pattern: binding.pattern_type,
-            principal: binding.principal,
-            host: binding.host,
-            operation: binding.operation,
-            permission: binding.permission_type,
+    /// Deletes the ACLs that this flow could have made and that are not among `wanted`.
+    async fn delete_acls_except(&self, wanted: &[AclBinding]) -> Result<Vec<ConnectError>, ConnectError> {
+        let present = self.target.describe_acls(&of_topics()).await;
+        let mut gone = present.map_err(|error| ConnectError::caused_by("cannot read the ACLs of the target", error))?;
+        gone.retain(|binding| {
+            let acl = topic_acl(binding.clone());
+            let accepts = |topic: &str| self.config.topic_filter.accepts(topic);
+            let with_prefixed = self.config.own.syncs_prefixed_acls;
+            !wanted.contains(binding) && could_be_copied(&acl, &self.config.rules, with_prefixed, accepts)
+        });
+        if gone.is_empty() {
+            return Ok(Vec::new());
+        }
+        let deleted = self.target.delete_acls(&gone).await;
+        let deleted = deleted.map_err(|error| ConnectError::caused_by("cannot delete ACLs on the target", error))?;
+        for (binding, _) in gone.iter().zip(&deleted).filter(|(_, result)| result.is_ok()) {
+            tracing::info!(
+                topic = binding.resource_name,
+                principal = binding.principal,
+                host = binding.host,
+                operation = binding.operation,
+                permission = binding.permission_type,
+                "deleted an ACL that the source does not have"
+            );
+        }
+        Ok(each_failed("delete", &gone, deleted))
+    }
+
+    fn remote_binding(&self, binding: AclBinding, source_topics: &PartitionCounts) -> Option<AclBinding> {
+        let acl = topic_acl(binding);
+        let rules = &self.config.rules;
+        let is_wanted = |topic: &str| self.config.topic_filter.accepts(topic);
+        let remote = match acl.pattern {
+            AclBinding::PREFIXED if self.config.own.syncs_prefixed_acls => {
+                let is_prefix_of_copied = source_topics.keys().any(|topic| topic.starts_with(&acl.topic));
+                remote_prefixed_acl(&acl, rules, is_prefix_of_copied)?
+            }
+            _ => remote_acl(&acl, rules, is_wanted)?,
         };
-        let remote = remote_acl(&acl, &self.config.rules, |topic| {
-            self.config.topic_filter.accepts(topic)
-        })?;
         Some(AclBinding {
             resource_type: AclBinding::TOPIC,
             resource_name: remote.topic,
@@ -279,6 +403,37 @@ impl RemoteTopics {
             permission_type: remote.permission,
         })
     }
+}
+
+/// The ACLs of all topics.
+fn of_topics() -> AclFilter {
+    AclFilter {
+        resource_type: AclBinding::TOPIC,
+        ..AclFilter::default()
+    }
+}
+
+fn topic_acl(binding: AclBinding) -> TopicAcl {
+    TopicAcl {
+        topic: binding.resource_name,
+        pattern: binding.pattern_type,
+        principal: binding.principal,
+        host: binding.host,
+        operation: binding.operation,
+        permission: binding.permission_type,
+    }
+}
+
+fn each_failed(
+    what: &str,
+    bindings: &[AclBinding],
+    results: Vec<Result<(), kafka_client::Error>>,
+) -> Vec<ConnectError> {
+    let failed = |(binding, result): (&AclBinding, Result<(), kafka_client::Error>)| {
+        let what = format!("cannot {what} an ACL for topic {} on the target", binding.resource_name);
+        result.err().map(|error| ConnectError::caused_by(what, error))
+    };
+    bindings.iter().zip(results).filter_map(failed).collect()
 }
 
 fn cannot_create(topic: &MissingTopic, error: kafka_client::Error) -> ConnectError {

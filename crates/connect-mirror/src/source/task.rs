@@ -49,22 +49,31 @@ impl MirrorSourceTask {
             .map(|partition| source_partition(&config.rules.source_alias, partition))
             .collect();
         let stored = context.offsets.offsets(&keys);
-        let positions = config.assigned.iter().cloned().zip(stored.iter().map(start_position));
+        let positions: Vec<_> = config
+            .assigned
+            .iter()
+            .cloned()
+            .zip(stored.iter().map(start_position))
+            .collect();
 
         let mut consumer = Consumer::new(
             self.environment.client(&config.source_consumer),
             config.consumer.clone(),
         );
-        consumer.assign(positions.collect());
+        consumer.assign(positions.clone());
         let syncs = self.offset_syncs(&config);
         let mut metrics = Vec::new();
         let mut partitions = Vec::new();
-        for (source, key) in config.assigned.iter().zip(keys) {
+        for ((source, start), key) in positions.iter().zip(keys) {
             let remote = TopicPartition::new(config.rules.remote_topic(&source.topic), source.partition);
             let metric = self.metric_key(&config, &context.task_id, source, &remote);
             let registered = self.environment.metrics.register(metric.clone());
             metrics.push(metric);
-            partitions.push(Partition::new(source.clone(), remote, Arc::new(key), registered));
+            let mut partition = Partition::new(source.clone(), remote, Arc::new(key), registered);
+            if let StartPosition::Offset(offset) = start {
+                partition.position = *offset;
+            }
+            partitions.push(partition);
         }
         tracing::info!(
             task = context.task_id,
@@ -74,7 +83,8 @@ impl MirrorSourceTask {
         );
         let compression = config.compression.or(self.environment.compression);
         let clock = self.environment.clock;
-        let copier = Copier::new(context.task_id.clone(), consumer, partitions, compression, clock, syncs);
+        let copier = Copier::new(context.task_id.clone(), consumer, partitions, compression, clock, syncs)
+            .with_policies(config.own.source_loss_policy, config.own.pauses_at_cluster_change);
         Ok(Running { copier, metrics })
     }
 

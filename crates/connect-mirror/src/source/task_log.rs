@@ -22,20 +22,11 @@ pub(crate) fn consumer_events(task: &str, events: &[ConsumerEvent]) {
                 unavailable.entry(error_chain(error)).or_default().push(partition);
             }
             ConsumerEvent::Recovered { partition } => recovered.push(partition),
-            ConsumerEvent::Gap { partition, from, to } => tracing::warn!(
-                task, %partition, from, to, offsets_lost = to - from,
-                "the source removed records before they were mirrored (retention or deletion); going on behind the gap"
-            ),
-            ConsumerEvent::Rewound { partition, from, to } => tracing::warn!(
-                task, %partition, wanted = from, to,
-                "the source's log ends before the stored position (truncated or recreated); going on as auto.offset.reset says"
-            ),
             ConsumerEvent::Started { partition, to } => {
                 tracing::debug!(task, %partition, offset = to, "no stored offset; starting as auto.offset.reset says");
             }
-            ConsumerEvent::TopicRecreated { topic } => tracing::warn!(
-                task, %topic, "topic was deleted and created again at the source; its new records follow the old ones"
-            ),
+            // Losses: see `SourceLoss`.
+            ConsumerEvent::Gap { .. } | ConsumerEvent::Rewound { .. } | ConsumerEvent::TopicRecreated { .. } => {}
         }
     }
     for (error, partitions) in unavailable {

@@ -22,6 +22,11 @@ impl TopicRules {
         wanted && !self.policy.is_internal_topic(topic) && !self.policy.is_cycle(topic, &self.target_alias)
     }
 
+    /// `A->B`, for the log.
+    pub fn flow(&self) -> String {
+        format!("{}->{}", self.source_alias, self.target_alias)
+    }
+
     /// The name on the target of a topic of the source.
     pub fn remote_topic(&self, topic: &str) -> String {
         self.policy.format_remote_topic(&self.source_alias, topic)

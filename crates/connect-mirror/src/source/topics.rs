@@ -10,6 +10,15 @@ use kafka_wire::TopicPartition;
 /// Topic names and how many partitions each has.
 pub(crate) type PartitionCounts = BTreeMap<Arc<str>, i32>;
 
+/// Topic names and the ids of these topics. A topic that is deleted and made again has another.
+pub(crate) type TopicIds = BTreeMap<Arc<str>, u128>;
+
+/// The topics that are there before and now, and are not the same.
+pub(crate) fn recreated(before: &TopicIds, now: &TopicIds) -> Vec<Arc<str>> {
+    let is_another = |(topic, id): &(&Arc<str>, &u128)| before.get(*topic).is_some_and(|known| known != *id);
+    now.iter().filter(is_another).map(|(topic, _)| topic.clone()).collect()
+}
+
 /// What has to be done on the target so that every source partition has a place.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
@@ -172,6 +181,18 @@ mod tests {
         };
         assert_eq!(changes, expected);
         assert!(Changes::between(&counts(&[("a", 1)]), &counts(&[("a", 1)])).is_empty());
+    }
+
+    #[test]
+    fn a_topic_with_another_id_was_made_again() {
+        let ids = |topics: &[(&str, u128)]| -> TopicIds {
+            topics.iter().map(|(topic, id)| (Arc::from(*topic), *id)).collect()
+        };
+        let again = recreated(
+            &ids(&[("a", 1), ("b", 2), ("gone", 3)]),
+            &ids(&[("a", 1), ("b", 9), ("new", 4)]),
+        );
+        assert_eq!(again, [Arc::from("b")]);
     }
 
     #[test]
