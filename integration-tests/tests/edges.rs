@@ -48,6 +48,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "kafka-client",
             "kafka-wire",
             "config-def",
+            "java-pattern",
         ],
     ),
     // HTTP can change without touching the herder.

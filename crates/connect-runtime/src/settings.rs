@@ -23,6 +23,8 @@ pub struct WorkerSettings {
     pub task_shutdown_graceful_timeout: Duration,
     /// `topic.tracking.enable`.
     pub topic_tracking: bool,
+    /// `topic.creation.enable`.
+    pub topic_creation: bool,
     /// `topic.tracking.allow.reset`.
     pub topic_tracking_reset: bool,
     /// Whether what has failed is started again by itself.
@@ -126,6 +128,7 @@ impl WorkerSettings {
             offset_flush_timeout: values.millis("offset.flush.timeout.ms"),
             task_shutdown_graceful_timeout: values.millis("task.shutdown.graceful.timeout.ms"),
             topic_tracking: values.boolean("topic.tracking.enable"),
+            topic_creation: values.boolean("topic.creation.enable"),
             topic_tracking_reset: values.boolean("topic.tracking.allow.reset"),
             restarts: RestartRules::parse(props)?,
             storage,

@@ -7,8 +7,11 @@ mod offset_commit;
 mod source_task;
 mod state;
 mod submitted_records;
+mod topic_creation;
+mod topic_groups;
 mod transforming;
 mod transit;
+mod waiting;
 
 pub(crate) use connector::{CONNECTOR_STOP_TIMEOUT, ConnectorRequests, MaxTasks, WorkerConnector};
 pub(crate) use error_handling::RecordHandling;
@@ -17,3 +20,5 @@ pub(crate) use offset_commit::OffsetCommit;
 pub(crate) use source_task::{TaskEnd, WorkerSourceTask, sleep_until};
 pub use state::{ConnectorTaskId, State, TargetState};
 pub use submitted_records::{BatchInfo, CommittableOffsets, SubmittedRecords};
+pub(crate) use topic_creation::TopicCreation;
+pub(crate) use topic_groups::TopicGroups;

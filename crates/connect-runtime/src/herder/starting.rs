@@ -6,7 +6,8 @@ use config_def::with_prefix_stripped;
 use connect_api::{ConnectError, Props, SourceTask, TaskContext};
 use kafka_client::{
     Client,
-    config::{ClientKind, ProducerConfig, without_effect},
+    admin::Admin,
+    config::{ClientConfig, ClientKind, ProducerConfig, without_effect},
     producer::Producer,
 };
 use tracing::{Instrument, error, warn};
@@ -24,8 +25,8 @@ use crate::{
         status::StatusKey,
     },
     worker::{
-        ConnectorRequests, ConnectorTaskId, MaxTasks, OffsetCommit, RecordHandling, State, WorkerConnector,
-        WorkerSourceTask,
+        ConnectorRequests, ConnectorTaskId, MaxTasks, OffsetCommit, RecordHandling, State, TopicCreation, TopicGroups,
+        WorkerConnector, WorkerSourceTask,
     },
 };
 
@@ -70,6 +71,8 @@ impl Herder {
     ) -> Result<(WorkerConnector, tokio_util::sync::CancellationToken), ConnectError> {
         let props = self.plugins.resolve(raw::to_props(config))?;
         let connector = self.plugins.connector(class(&props)?)?;
+        // Only tasks create topics, but a connector with unusable settings fails as a whole.
+        self.topic_groups(name, &props)?;
         let worker = WorkerConnector {
             name: name.clone(),
             run: line.run,
@@ -95,6 +98,7 @@ impl Herder {
                 props,
                 producer,
                 handling,
+                topic_creation,
             }) => {
                 let settings = &self.settings;
                 let (interval, timeout) = (settings.offset_flush_interval, settings.offset_flush_timeout);
@@ -130,6 +134,7 @@ impl Herder {
                         context: Some(context),
                         producer,
                         handling,
+                        topic_creation,
                         hold,
                         commit: OffsetCommit::new(id.clone(), stores.offsets.clone(), interval, timeout, clock),
                         drain_timeout,
@@ -186,11 +191,35 @@ impl Herder {
         })?;
         let client = Client::new(config.client.clone(), self.dialer.clone());
         let producer = Producer::new(client, config).held_by(self.hold.subscribe());
+        let topic_creation = self.topic_creation(id, &connector)?;
         Ok(Built {
             task,
             props,
             producer,
             handling,
+            topic_creation,
+        })
+    }
+
+    fn topic_creation(&self, id: &ConnectorTaskId, connector: &Props) -> Result<Option<TopicCreation>, ConnectError> {
+        let Some(groups) = self.topic_groups(&id.connector, connector)? else {
+            return Ok(None);
+        };
+        let props = clients::task_admin(&self.settings.props, connector, id);
+        let config = ClientConfig::parse(&props).map_err(|errors| {
+            let what = format!("the settings of the admin client of task {id} are not usable");
+            ConnectError::caused_by(what, errors)
+        })?;
+        let admin = Admin::new(Client::new(config, self.dialer.clone()));
+        Ok(Some(TopicCreation::new(id.clone(), groups, admin)))
+    }
+
+    fn topic_groups(&self, connector: &str, props: &Props) -> Result<Option<TopicGroups>, ConnectError> {
+        if !self.settings.topic_creation {
+            return Ok(None);
+        }
+        TopicGroups::parse(props).map_err(|errors| {
+            ConnectError::caused_by(format!("the settings of connector {connector} are not usable"), errors)
         })
     }
 
@@ -206,6 +235,7 @@ struct Built {
     props: Props,
     producer: Producer,
     handling: Arc<RecordHandling>,
+    topic_creation: Option<TopicCreation>,
 }
 
 pub(super) fn class(props: &Props) -> Result<&str, ConnectError> {

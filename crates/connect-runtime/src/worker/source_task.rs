@@ -19,7 +19,9 @@ use super::{
     error_handling::{RecordHandling, RecordsOf},
     offset_commit::OffsetCommit,
     submitted_records::BatchInfo,
+    topic_creation::TopicCreation,
     transit::{PieceOutcome, Transits},
+    waiting::{Ready, SentBack, Waiting, comes_again, topics_created},
 };
 use crate::{metrics::TaskMetrics, trouble::Trouble};
 
@@ -37,6 +39,8 @@ pub(crate) struct WorkerSourceTask {
     pub(crate) producer: Producer,
     /// What is done with records on the way from the task to the producer.
     pub(crate) handling: Arc<RecordHandling>,
+    /// `topic.creation.*`, if the worker and the connector want it.
+    pub(crate) topic_creation: Option<TopicCreation>,
     /// While it says true, others may run this task by now: neither records nor offsets are written.
     pub(crate) hold: watch::Receiver<bool>,
     pub(crate) commit: OffsetCommit,
@@ -60,6 +64,7 @@ enum Event {
     CommitDue,
     Committed(bool),
     Polled(Result<Vec<SourceBatch>, ConnectError>),
+    TopicsCreated(Result<(), ConnectError>),
     RetryPoll,
     HoldChanged,
 }
@@ -69,6 +74,8 @@ pub(super) struct Flow {
     pub(super) submitted: SubmittedRecords,
     /// Batches that a transformation has taken apart.
     pub(super) transits: Transits,
+    /// Batches whose topics are being created.
+    pub(super) waiting: Option<Waiting>,
     /// Per target partition: what was sent before this sequence may be refused only because an earlier batch was.
     skipped: HashMap<TopicPartition, u64>,
     target: TargetState,
@@ -86,6 +93,7 @@ impl WorkerSourceTask {
         let mut flow = Flow {
             submitted: SubmittedRecords::default(),
             transits: Transits::default(),
+            waiting: None,
             skipped: HashMap::new(),
             target: *self.target_state.borrow_and_update(),
             retry_at: None,
@@ -143,7 +151,8 @@ impl WorkerSourceTask {
 
     /// The one place where the task's parts are driven; all of them are cancel-safe.
     async fn next_event(&mut self, flow: &Flow) -> Event {
-        let may_poll = flow.target == TargetState::Started && flow.retry_at.is_none() && self.producer.has_room();
+        let is_free = flow.retry_at.is_none() && flow.waiting.is_none();
+        let may_poll = flow.target == TargetState::Started && is_free && self.producer.has_room();
         if may_poll {
             self.polling_since.get_or_insert_with(Instant::now);
         }
@@ -155,6 +164,7 @@ impl WorkerSourceTask {
             () = sleep_until(commit_due) => Event::CommitDue,
             stored = self.commit.finished(&self.metrics) => Event::Committed(stored),
             () = sleep_until(flow.retry_at) => Event::RetryPoll,
+            created = topics_created(&mut self.topic_creation) => Event::TopicsCreated(created),
             polled = self.task.poll(), if may_poll => Event::Polled(polled),
         }
     }
@@ -163,6 +173,10 @@ impl WorkerSourceTask {
         match event {
             Event::Polled(Ok(batches)) => self.polled(flow, batches).await?,
             Event::Polled(Err(error)) => self.retry_or_fail(flow, error)?,
+            Event::TopicsCreated(created) => {
+                created?;
+                self.send_waiting(flow)?;
+            }
             Event::RetryPoll => flow.retry_at = None,
             Event::Outcomes(outcomes) => {
                 self.settle(flow, outcomes);
@@ -214,11 +228,11 @@ impl WorkerSourceTask {
         if handling.chain.is_some() {
             return self.transform(flow, handling, batches).await;
         }
-        self.send(flow, batches);
-        Ok(())
+        self.send_or_wait(flow, Ready::AsTheyCame(batches), SentBack::new())
     }
 
-    fn send(&mut self, flow: &mut Flow, batches: Vec<SourceBatch>) {
+    pub(super) fn send(&mut self, flow: &mut Flow, batches: Vec<SourceBatch>, sent_back: &SentBack) {
+        let mut told = Vec::new();
         for SourceBatch {
             source_partition,
             source_offset,
@@ -227,6 +241,10 @@ impl WorkerSourceTask {
             tag,
         } in batches
         {
+            if let Some(refusal) = sent_back.get(&source_partition) {
+                told.push(comes_again(tag, target, refusal));
+                continue;
+            }
             let info = BatchInfo {
                 task_tag: tag,
                 record_count: u64::from(batch.record_count().unsigned_abs()),
@@ -235,6 +253,9 @@ impl WorkerSourceTask {
             self.metrics.submitted(info.record_count);
             let sequence = flow.submitted.submit(source_partition, source_offset, info);
             self.producer.send(sequence, target, batch);
+        }
+        if !told.is_empty() {
+            self.task.acked(told);
         }
     }
 
@@ -254,6 +275,7 @@ impl WorkerSourceTask {
 
     /// Tells the task what became of its batches.
     pub(super) fn settle(&mut self, flow: &mut Flow, outcomes: Vec<Outcome>) {
+        self.note_sent_back(flow, &outcomes);
         let mut told = Vec::with_capacity(outcomes.len());
         for Outcome {
             tag: sequence,

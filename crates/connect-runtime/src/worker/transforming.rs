@@ -1,10 +1,9 @@
 //! Batches on their way from the task to the producer when there are transformations.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use connect_api::{BatchOutcome, ConnectError, Refusal, SourceBatch, SourceOffset, SourcePartition};
+use connect_api::{BatchOutcome, ConnectError, SourceBatch, SourceOffset, SourcePartition};
 use connect_transforms::{Piece, Transformed, Unreadable};
-use kafka_client::producer::Outcome;
 use kafka_wire::TopicPartition;
 
 use super::{
@@ -12,17 +11,19 @@ use super::{
     source_task::{Flow, TaskEnd, WorkerSourceTask, panic_error},
     submitted_records::BatchInfo,
     transit::{PieceInTransit, Transit},
+    waiting::{Ready, SentBack, comes_again},
 };
 
 /// A batch without its records.
-struct Envelope {
+pub(super) struct Envelope {
     source_partition: Arc<SourcePartition>,
     source_offset: SourceOffset,
     target: TopicPartition,
     batch: BatchInfo,
 }
 
-type Applied = Vec<(Envelope, Result<Transformed, Unreadable>)>;
+/// Batches, and what the transformations made of each.
+pub(super) type Applied = Vec<(Envelope, Result<Transformed, Unreadable>)>;
 
 impl WorkerSourceTask {
     /// Applies the transformations and sends what is left.
@@ -36,7 +37,7 @@ impl WorkerSourceTask {
         let opens = batches.iter().any(|batch| chain.opens_batches_of(&batch.target.topic));
         if !opens {
             let applied = apply_all(&handling, batches);
-            return self.send_transformed(flow, applied, &HashMap::new());
+            return self.send_or_wait(flow, Ready::Transformed(applied), SentBack::new());
         }
         // Opening batches takes longer than the async threads should be held. The producer goes on meanwhile.
         let mut job = tokio::task::spawn_blocking(move || apply_all(&handling, batches));
@@ -51,42 +52,18 @@ impl WorkerSourceTask {
             Ok(panic) => panic_error(panic),
             Err(error) => ConnectError::caused_by("transforming a batch was broken off", error),
         })?;
-        let refused = self.refused_partitions(flow, &outcomes);
+        // What was made of a partition meanwhile may not overtake what is going to be sent again.
+        let sent_back = self.sent_back(flow, &outcomes);
         self.settle(flow, outcomes);
-        self.send_transformed(flow, applied, &refused)
+        self.send_or_wait(flow, Ready::Transformed(applied), sent_back)
     }
 
-    /// The source partitions that these outcomes send back: what was made of them meanwhile may not overtake what is
-    /// going to be sent again.
-    fn refused_partitions(&self, flow: &Flow, outcomes: &[Outcome]) -> HashMap<Arc<SourcePartition>, Refusal> {
-        let mut refused = HashMap::new();
-        for Outcome { tag, result, .. } in outcomes {
-            if let (Err(why), Some(source_partition)) = (result, flow.submitted.source_partition(*tag)) {
-                refused.entry(source_partition.clone()).or_insert_with(|| Refusal {
-                    reason: why.reason.clone(),
-                    code: why.code,
-                });
-            }
-        }
-        refused
-    }
-
-    fn send_transformed(
-        &mut self,
-        flow: &mut Flow,
-        applied: Applied,
-        refused: &HashMap<Arc<SourcePartition>, Refusal>,
-    ) -> TaskEnd {
+    pub(super) fn send_transformed(&mut self, flow: &mut Flow, applied: Applied, sent_back: &SentBack) -> TaskEnd {
         let mut told = Vec::new();
         let mut end = Ok(());
         for (envelope, transformed) in applied {
-            if let Some(refusal) = refused.get(&envelope.source_partition) {
-                told.push(BatchOutcome {
-                    tag: envelope.batch.task_tag,
-                    target: envelope.target,
-                    result: Err(refusal.clone()),
-                    records: None,
-                });
+            if let Some(refusal) = sent_back.get(&envelope.source_partition) {
+                told.push(comes_again(envelope.batch.task_tag, envelope.target, refusal));
                 continue;
             }
             let transformed = match self.check(&envelope, transformed) {
@@ -168,6 +145,12 @@ impl WorkerSourceTask {
         }
         None
     }
+}
+
+/// Where the pieces go.
+pub(super) fn topics_of(applied: &Applied) -> impl Iterator<Item = &Arc<str>> {
+    let transformed = applied.iter().filter_map(|(_, transformed)| transformed.as_ref().ok());
+    transformed.flat_map(|transformed| transformed.pieces.iter().map(|piece| &piece.topic))
 }
 
 fn apply_all(handling: &RecordHandling, batches: Vec<SourceBatch>) -> Applied {
