@@ -136,6 +136,24 @@ impl KafkaDist {
         assert!(status.success(), "{name} {args:?} failed ({status}):\n{out}{err}");
         out
     }
+
+    /// Runs a single-file Java program that uses Kafka's classes; gives its standard output. Panics if it fails; `None`, after
+    /// saying so, where there is a runtime without a compiler.
+    pub fn run_source(&self, file: &str, args: &[&str]) -> Option<String> {
+        let (_, modules, _) = output(Command::new("java").arg("--list-modules"), "", Duration::from_secs(60));
+        if !modules.contains("jdk.compiler") {
+            let required = env::var("HELIOGRAPH_REQUIRE_KAFKA").is_ok_and(|value| value == "1");
+            assert!(!required, "{file} needs a JDK, and this Java has no compiler");
+            report(&format!("skipped: {file} needs a JDK, and this Java has no compiler"));
+            return None;
+        }
+        let path = format!("{}/java/{file}", env!("CARGO_MANIFEST_DIR"));
+        let mut command = self.java(256);
+        command.arg(path).args(args).env("KAFKA_LOG_LEVEL", "ERROR");
+        let (status, out, err) = output(&mut command, "", Duration::from_secs(120));
+        assert!(status.success(), "{file} {args:?} failed ({status}):\n{out}{err}");
+        Some(out)
+    }
 }
 
 fn fetch(libs: &Path) -> Result<(), String> {

@@ -19,6 +19,7 @@ use super::{Error, Isolation, TestClient, check, string, topic_name};
 const TIMEOUT_MS: i32 = 30_000;
 const TOPIC_RESOURCE: i8 = 2;
 const SET: i8 = 0;
+const DELETE: i8 = 1;
 const TOPICS_PER_REQUEST: usize = 100;
 
 /// A topic to create.
@@ -59,12 +60,15 @@ impl TestClient {
     pub fn create_topics(&mut self, topics: &[Topic]) {
         for some in topics.chunks(TOPICS_PER_REQUEST) {
             let request = create_topics_request(some);
+            // An attempt whose answer was lost may have done it. A topic that is there before the first is another
+            // scenario's, with other settings.
+            let mut is_repeated = false;
             self.persist("create topics", |client| {
                 let controller = client.controller()?;
+                let may_exist = std::mem::replace(&mut is_repeated, true);
                 let response = client.call(&controller, 5, &request)?;
                 for topic in response.topics {
-                    // An attempt whose answer was lost may have done it.
-                    if topic.error_code != ResponseError::TopicAlreadyExists.code() {
+                    if !may_exist || topic.error_code != ResponseError::TopicAlreadyExists.code() {
                         check(topic.error_code, || format!("create {}", topic.name.0))?;
                     }
                 }
@@ -121,16 +125,29 @@ impl TestClient {
 
     /// Sets topic configs.
     pub fn alter_configs(&mut self, topic: &str, configs: &[(&str, &str)]) {
-        let configs = configs.iter().map(|(name, value)| {
+        let set = |(name, value): &(&str, &str)| {
             AlterableConfig::default()
                 .with_name(string(name))
                 .with_config_operation(SET)
                 .with_value(Some(string(value)))
-        });
+        };
+        self.alter(topic, configs.iter().map(set).collect());
+    }
+
+    /// A topic config is no longer set.
+    pub fn reset_config(&mut self, topic: &str, name: &str) {
+        let reset = AlterableConfig::default()
+            .with_name(string(name))
+            .with_config_operation(DELETE)
+            .with_value(None);
+        self.alter(topic, vec![reset]);
+    }
+
+    fn alter(&mut self, topic: &str, configs: Vec<AlterableConfig>) {
         let resource = AlterConfigsResource::default()
             .with_resource_type(TOPIC_RESOURCE)
             .with_resource_name(string(topic))
-            .with_configs(configs.collect());
+            .with_configs(configs);
         let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
         self.persist("alter configs", |client| {
             let controller = client.controller()?;

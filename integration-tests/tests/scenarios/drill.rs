@@ -1,5 +1,7 @@
 //! The disaster drill: consumers go to the other cluster while theirs is down, and come back, by the operators' commands.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use integration_tests::{
     Heliograph, Isolation, MirrorProperties, Pair, TestClient, TestRecord, Topic, assert_mirrored,
 };
@@ -20,8 +22,12 @@ fn orders(range: std::ops::Range<u32>) -> Vec<TestRecord> {
 }
 
 /// A command's exit code and what it says as JSON.
-fn ask(properties: &MirrorProperties, command: &[&str], more: &[&str]) -> (i32, Value) {
-    let file = integration_tests::target_dir().join(format!("drill-{}.properties", std::process::id()));
+pub(crate) fn ask(properties: &MirrorProperties, command: &[&str], more: &[&str]) -> (i32, Value) {
+    // Scenarios of one process may run side by side.
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("drill-{}-{number}.properties", std::process::id());
+    let file = integration_tests::target_dir().join(name);
     properties.write(&file);
     let mut args = command.to_vec();
     let file_name = file.to_str().expect("a plain path");

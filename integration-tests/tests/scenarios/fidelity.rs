@@ -246,16 +246,16 @@ fn log_append_time_becomes_the_copys_create_time(kafka: &mut Pair) {
     mirror.stop();
 }
 
-fn a_compacted_topic_with_holes(kafka: &mut Pair) {
-    let (mut source, mut target) = (kafka.source.client(), kafka.target.client());
-    let properties = flow(kafka, "compacted", "compacted");
-    let topic = Topic::new("compacted", 1)
+/// Makes a topic of one partition that its cleaner has made holes in, and that it leaves alone from then on.
+pub(crate) fn compact_some(kafka: &mut Pair, topic: &str) {
+    let mut source = kafka.source.client();
+    let settings = Topic::new(topic, 1)
         .config("cleanup.policy", "compact")
         .config("min.cleanable.dirty.ratio", "0.001")
         .config("min.compaction.lag.ms", "0")
         .config("segment.ms", "500")
         .config("delete.retention.ms", "600000");
-    source.create_topic(topic);
+    source.create_topic(settings);
     // A key that is written once, then keys that are written again and again, in batches that lose records inside.
     // The broker closes a segment by the timestamps of its records.
     let time = |step: u32| 1_700_000_000_000 + i64::from(step) * 1_000;
@@ -268,9 +268,9 @@ fn a_compacted_topic_with_holes(kafka: &mut Pair) {
             .chain([lasting])
             .chain(passing.skip(2))
             .map(|record| record.at(time(round)));
-        source.produce("compacted", 0, CODECS[round as usize % 5], &batch.collect::<Vec<_>>());
+        source.produce(topic, 0, CODECS[round as usize % 5], &batch.collect::<Vec<_>>());
     }
-    let written = source.records("compacted", 0).len();
+    let written = source.records(topic, 0).len();
     let mut step = 40;
     wait_until("the cleaner", 2 * SOON, || {
         // Only closed segments are cleaned, and only a record closes one.
@@ -280,20 +280,26 @@ fn a_compacted_topic_with_holes(kafka: &mut Pair) {
             ..TestRecord::new("gone", "")
         }
         .at(time(step));
-        source.produce("compacted", 0, Compression::None, &[tombstone]);
-        kafka.source.compact("compacted", 0);
+        source.produce(topic, 0, Compression::None, &[tombstone]);
+        kafka.source.compact(topic, 0);
         pause(Duration::from_millis(300));
-        (source.records("compacted", 0).len() < written / 2).then_some(())
+        (source.records(topic, 0).len() < written / 2).then_some(())
     });
     // The last record stays whatever the cleaner does, and is the sign that all was copied.
     source.produce(
-        "compacted",
+        topic,
         0,
         Compression::None,
         &[TestRecord::new("last", "").at(time(step))],
     );
     // What the cleaner still takes away while we look may be in the copy, or not.
-    source.alter_configs("compacted", &[("min.compaction.lag.ms", "9223372036854775807")]);
+    source.alter_configs(topic, &[("min.compaction.lag.ms", "9223372036854775807")]);
+}
+
+fn a_compacted_topic_with_holes(kafka: &mut Pair) {
+    let (mut source, mut target) = (kafka.source.client(), kafka.target.client());
+    let properties = flow(kafka, "compacted", "compacted");
+    compact_some(kafka, "compacted");
     let before = source.records("compacted", 0);
     assert!(
         before.windows(2).any(|pair| pair[1].offset > pair[0].offset + 1),

@@ -22,7 +22,7 @@ fn orders(range: std::ops::Range<u32>) -> Vec<TestRecord> {
         .collect()
 }
 
-fn with_groups(properties: MirrorProperties) -> MirrorProperties {
+pub(crate) fn with_groups(properties: MirrorProperties) -> MirrorProperties {
     properties
         .set("sync.group.offsets.enabled", "true")
         .set("sync.group.offsets.interval.seconds", "1")
@@ -49,7 +49,14 @@ pub(crate) fn checkpoints(target: &mut TestClient, alias: &str, copy: &str) -> V
 }
 
 /// Waits until `group` is on the target where the next record after source offset `position` is.
-fn expect_next(source: &mut TestClient, target: &mut TestClient, group: &str, topic: &str, copy: &str, at: (i32, i64)) {
+pub(crate) fn expect_next(
+    source: &mut TestClient,
+    target: &mut TestClient,
+    group: &str,
+    topic: &str,
+    copy: &str,
+    at: (i32, i64),
+) {
     let (partition, position) = at;
     let next = source
         .records(topic, partition)
