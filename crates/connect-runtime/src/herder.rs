@@ -8,9 +8,11 @@ mod assignment;
 mod auto_restart;
 mod children;
 mod config_writes;
+mod fencing;
 mod group;
 mod handle;
 mod leader;
+mod leadership;
 mod offsets;
 mod other_workers;
 mod plan;
@@ -62,8 +64,10 @@ use self::{
     assignment::{Share, Source},
     auto_restart::AutoRestart,
     children::{ChildSet, Children, Exit},
-    config_writes::{ConfigChange, ConfigWrites},
+    config_writes::{ConfigChange, ConfigWrites, Written},
+    fencing::Fencing,
     group::{Group, GroupNews, next_news},
+    leadership::Leadership,
     request::Request,
     restarts::Restarts,
     stage::Progress,
@@ -73,9 +77,9 @@ use crate::{
     clock::Clock,
     metrics::{TaskMetrics, WorkerMetrics},
     plugins::Plugins,
-    settings::WorkerSettings,
+    settings::{ExactlyOnceSupport, WorkerSettings},
     storage::{
-        self, KafkaBasedLog, LogState, StoreLoops, Stores,
+        self, KafkaBasedLog, LogState, StoreLoops, Stores, TransactionalWriter,
         config::{ConfigState, RawConfig},
         status::StatusState,
     },
@@ -162,6 +166,8 @@ pub struct Herder {
     config_changes: Option<KafkaBasedLog<ConfigState>>,
     status_changes: Option<KafkaBasedLog<StatusState>>,
     config_writes: ConfigWrites,
+    leadership: Leadership,
+    fencing: Fencing,
     status_writes: StatusWrites,
     restarts: Restarts,
     auto_restart: AutoRestart,
@@ -194,7 +200,15 @@ enum Lifecycle {
 enum Job {
     Opened(Result<(Stores, Box<StoreLoops>), storage::Error>),
     ReadToEnd(Result<(), storage::Error>),
-    ConfigWritten(Result<(), Arc<storage::Error>>),
+    ConfigWritten(Written),
+    Claimed {
+        generation: i32,
+        claimed: Result<Box<TransactionalWriter>, storage::Error>,
+    },
+    Fenced {
+        name: Arc<str>,
+        result: Result<Option<i32>, RequestError>,
+    },
     StatusesWritten(Result<(), storage::Error>),
     Published {
         connector: Arc<str>,
@@ -243,6 +257,7 @@ impl Herder {
         };
         let (handle, requests, progress) = HerderHandle::new(plugins.clone());
         let auto_restart = AutoRestart::new(settings.restarts);
+        let leadership = Leadership::new(settings.exactly_once != ExactlyOnceSupport::Disabled);
         let herder = Self {
             auto_restart,
             flow,
@@ -269,6 +284,8 @@ impl Herder {
             config_changes: None,
             status_changes: None,
             config_writes: ConfigWrites::new(),
+            leadership,
+            fencing: Fencing::default(),
             status_writes: StatusWrites::new(),
             restarts: Restarts::default(),
             share: None,
@@ -352,6 +369,7 @@ impl Herder {
         }
         self.restart_failed();
         self.tend_group();
+        self.claim_config_topic();
         self.send_publications();
         self.write_what_waits();
         Ok(())
@@ -363,9 +381,9 @@ impl Herder {
                 let (stores, loops) = opened?;
                 loops.spawn_into(&mut self.store_loops, &self.cancel_stores);
                 self.begin_stage("reading the internal topics to their ends");
-                let reading = stores.clone();
+                let (reading, exactly_once) = (stores.clone(), self.settings.exactly_once);
                 self.jobs
-                    .spawn(async move { Job::ReadToEnd(reading.read_to_end().await) }.in_current_span());
+                    .spawn(async move { Job::ReadToEnd(reading.read_to_begin(exactly_once).await) }.in_current_span());
                 self.config_changes = Some(stores.configs.clone());
                 self.status_changes = Some(stores.statuses.clone());
                 let kafka_cluster_id = stores.kafka_cluster_id.clone();
@@ -388,8 +406,11 @@ impl Herder {
                     }
                 }
             }
-            Job::ConfigWritten(result) => {
-                self.config_writes.finished(result);
+            Job::Claimed { generation, claimed } => self.on_claimed(generation, claimed),
+            Job::Fenced { name, result } => self.on_fenced(&name, result),
+            Job::ConfigWritten(mut written) => {
+                self.leadership.give_back(written.writer.take());
+                self.config_writes.finished(written);
                 self.reconcile();
             }
             Job::StatusesWritten(result) => self.status_writes.finished(result),
@@ -406,7 +427,7 @@ impl Herder {
     fn write_what_waits(&mut self) {
         let Some(stores) = &self.stores else { return };
         if self.lifecycle == Lifecycle::Running
-            && let Some(write) = self.config_writes.next(&stores.configs)
+            && let Some(write) = self.config_writes.next(&stores.configs, &mut self.leadership)
         {
             self.jobs
                 .spawn(async { Job::ConfigWritten(write.await) }.in_current_span());
@@ -427,6 +448,7 @@ impl Herder {
         connectors
             .chain(tasks)
             .chain(config_retry)
+            .chain(self.leadership.retry_at())
             .chain(self.status_writes.retry_at())
             .chain(self.auto_restart.next_deadline())
             .chain(self.group.as_ref().and_then(Group::next_deadline))

@@ -19,4 +19,4 @@ pub mod worker;
 pub use clock::Clock;
 pub use herder::{Herder, HerderHandle, HerderOptions};
 pub use plugins::Plugins;
-pub use settings::WorkerSettings;
+pub use settings::{ExactlyOnceSupport, WorkerSettings};

@@ -10,6 +10,7 @@ use crate::{
     herder::RestartRules,
     session::SessionSettings,
     storage::{InternalTopic, TopicKind},
+    worker::ConnectorTaskId,
 };
 
 /// What the herder takes from the worker's configuration; the clients read the rest themselves.
@@ -31,10 +32,34 @@ pub struct WorkerSettings {
     pub restarts: RestartRules,
     /// Where it keeps what it has to remember.
     pub storage: Storage,
+    /// `exactly.once.source.support`; a standalone worker has none.
+    pub exactly_once: ExactlyOnceSupport,
     /// Its group; a standalone worker has none. The REST URL is filled in by whoever knows it.
     pub group: Option<GroupSettings>,
     /// All of it, variables resolved: the base of every client.
     pub props: Props,
+}
+
+/// `exactly.once.source.support`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExactlyOnceSupport {
+    /// Source tasks write at least once.
+    #[default]
+    Disabled,
+    /// So they do, but the leader writes in transactions, as it has to before any task writes exactly once.
+    Preparing,
+    /// Source tasks write exactly once.
+    Enabled,
+}
+
+impl ExactlyOnceSupport {
+    fn parse(text: &str) -> Self {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "enabled" => Self::Enabled,
+            "preparing" => Self::Preparing,
+            _ => Self::Disabled,
+        }
+    }
 }
 
 /// Where a worker keeps configurations, statuses and source offsets.
@@ -103,14 +128,28 @@ impl WorkerSettings {
         let group = Some(GroupSettings::new(&values));
         Ok(Self {
             group,
+            exactly_once: ExactlyOnceSupport::parse(values.string("exactly.once.source.support")),
             ..Self::new(&values, storage, props)?
         })
     }
 
     /// Whether `exactly.once.source.support` is `disabled`, as it is by default.
     pub fn is_exactly_once_disabled(&self) -> bool {
-        let setting = self.props.get("exactly.once.source.support");
-        setting.is_none_or(|setting| setting.trim().eq_ignore_ascii_case("disabled"))
+        self.exactly_once == ExactlyOnceSupport::Disabled
+    }
+
+    /// Under which the leader writes to the config topic.
+    pub(crate) fn leader_transactional_id(&self) -> String {
+        format!("connect-cluster-{}", self.group_id())
+    }
+
+    /// Under which a task writes.
+    pub(crate) fn task_transactional_id(&self, id: &ConnectorTaskId) -> String {
+        format!("{}-{id}", self.group_id())
+    }
+
+    fn group_id(&self) -> &str {
+        self.props.get("group.id").map_or("", |id| id.trim())
     }
 
     /// Reads a standalone worker's properties; every problem at once.
@@ -132,6 +171,7 @@ impl WorkerSettings {
             topic_tracking_reset: values.boolean("topic.tracking.allow.reset"),
             restarts: RestartRules::parse(props)?,
             storage,
+            exactly_once: ExactlyOnceSupport::Disabled,
             group: None,
             props: props.clone(),
         })

@@ -14,9 +14,12 @@ mod stores;
 #[cfg(test)]
 pub(crate) mod testdata;
 mod topic;
+mod transactional_writer;
 
 pub use error::Error;
+pub(crate) use kafka_based_log::build as records_to_batches;
 pub use kafka_based_log::{KafkaBasedLog, LogLoop};
 pub use record::{KeyValue, LogRecord, LogState};
 pub use stores::{StoreLoops, Stores};
 pub use topic::{InternalTopic, TopicKind};
+pub(crate) use transactional_writer::TransactionalWriter;

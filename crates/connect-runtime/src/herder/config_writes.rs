@@ -3,12 +3,15 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::request_error::RequestError;
+use super::{
+    leadership::{Leadership, NotClaimed},
+    request_error::RequestError,
+};
 use crate::{
     storage::{
-        self, KafkaBasedLog, KeyValue,
+        self, KafkaBasedLog, KeyValue, TransactionalWriter,
         config::{
-            ConfigState, RawConfig, SessionKey, commit_record, connector_record, connector_tombstone,
+            ConfigState, RawConfig, SessionKey, commit_record, connector_record, connector_tombstone, fencing_record,
             logger_level_record, restart_record, session_key_record, target_state_record, target_state_tombstone,
             task_record,
         },
@@ -55,6 +58,11 @@ pub(super) enum ConfigChange {
         level: String,
     },
     PutSessionKey(SessionKey),
+    /// So many producers may write exactly once from now on; those of before are fenced.
+    PutFencing {
+        name: String,
+        task_count: i32,
+    },
 }
 
 impl ConfigChange {
@@ -67,6 +75,7 @@ impl ConfigChange {
             | Self::SetTargetState { name, .. }
             | Self::Stop { name }
             | Self::RequestRestart { name, .. }
+            | Self::PutFencing { name, .. }
             | Self::SetLoggerLevel { logger: name, .. } => name,
             Self::PutSessionKey(_) => "",
         }
@@ -88,12 +97,19 @@ impl ConfigChange {
             Self::PutSessionKey(key) => state
                 .session_key()
                 .is_none_or(|known| known.creation_timestamp_ms < key.creation_timestamp_ms),
-            Self::Stop { .. } | Self::RequestRestart { .. } | Self::SetLoggerLevel { .. } => true,
+            Self::Stop { .. } | Self::RequestRestart { .. } | Self::SetLoggerLevel { .. } | Self::PutFencing { .. } => {
+                true
+            }
         }
     }
 
     /// Writes it, in the order of Kafka's leader, and waits until it has been read back.
-    async fn write(self, log: KafkaBasedLog<ConfigState>) -> Result<(), storage::Error> {
+    async fn write(
+        self,
+        log: KafkaBasedLog<ConfigState>,
+        writer: Option<&mut TransactionalWriter>,
+    ) -> Result<(), storage::Error> {
+        let mut leader = LeaderLog { log: &log, writer };
         match self {
             Self::PutConnector {
                 name,
@@ -102,17 +118,19 @@ impl ConfigChange {
             } => {
                 let initial_state = initial_state.map(|target| target_state_record(&name, target));
                 let connector = connector_record(&name, &config);
-                log.write(initial_state.into_iter().chain([connector]).collect())
+                leader
+                    .write(initial_state.into_iter().chain([connector]).collect())
                     .await?;
             }
             Self::DeleteConnector { name } => {
-                log.write(vec![connector_tombstone(&name), target_state_tombstone(&name)])
+                leader
+                    .write(vec![connector_tombstone(&name), target_state_tombstone(&name)])
                     .await?;
             }
-            Self::PutTasks { name, tasks } => put_tasks(&log, &name, &tasks).await?,
+            Self::PutTasks { name, tasks } => put_tasks(&mut leader, &name, &tasks).await?,
             Self::SetTargetState { name, target } => log.write(vec![target_state_record(&name, target)]).await?,
             Self::Stop { name } => {
-                put_tasks(&log, &name, &[]).await?;
+                put_tasks(&mut leader, &name, &[]).await?;
                 log.write(vec![target_state_record(&name, TargetState::Stopped)])
                     .await?;
             }
@@ -121,29 +139,53 @@ impl ConfigChange {
                 include_tasks,
                 only_failed,
             } => {
-                log.write(vec![restart_record(&name, include_tasks, only_failed)])
+                leader
+                    .write(vec![restart_record(&name, include_tasks, only_failed)])
                     .await?
             }
-            Self::PutSessionKey(key) => log.write(vec![session_key_record(&key)]).await?,
+            Self::PutSessionKey(key) => leader.write(vec![session_key_record(&key)]).await?,
+            Self::PutFencing { name, task_count } => leader.write(vec![fencing_record(&name, task_count)]).await?,
             Self::SetLoggerLevel { logger, level } => log.write(vec![logger_level_record(&logger, &level)]).await?,
         }
         log.read_to_end().await
     }
 }
 
+/// The config topic as the leader writes it: with `exactly.once.source.support`, what is written together is one
+/// transaction.
+struct LeaderLog<'a> {
+    log: &'a KafkaBasedLog<ConfigState>,
+    writer: Option<&'a mut TransactionalWriter>,
+}
+
+impl LeaderLog<'_> {
+    async fn write(&mut self, records: Vec<KeyValue>) -> Result<(), storage::Error> {
+        match &mut self.writer {
+            Some(writer) => writer.write(&records).await,
+            None => self.log.write(records).await,
+        }
+    }
+}
+
 /// Task configs count once the commit record follows them.
-async fn put_tasks(log: &KafkaBasedLog<ConfigState>, name: &str, tasks: &[RawConfig]) -> Result<(), storage::Error> {
-    log.read_to_end().await?;
+async fn put_tasks(leader: &mut LeaderLog<'_>, name: &str, tasks: &[RawConfig]) -> Result<(), storage::Error> {
+    leader.log.read_to_end().await?;
     let records: Vec<KeyValue> = (0..)
         .zip(tasks)
         .map(|(number, config)| task_record(&ConnectorTaskId::new(name, number), config))
         .collect();
     if !records.is_empty() {
-        log.write(records).await?;
-        log.read_to_end().await?;
+        leader.write(records).await?;
+        leader.log.read_to_end().await?;
     }
     let count = i32::try_from(tasks.len()).unwrap_or(i32::MAX);
-    log.write(vec![commit_record(name, count)]).await
+    leader.write(vec![commit_record(name, count)]).await
+}
+
+/// How a write went, and what it was done with: without a writer it was a plain one, or the writer is spent.
+pub(super) struct Written {
+    result: Result<(), Arc<storage::Error>>,
+    pub(super) writer: Option<Box<TransactionalWriter>>,
 }
 
 /// Changes of the config topic, one at a time and in order: it is the history of the cluster.
@@ -195,7 +237,8 @@ impl ConfigWrites {
     pub(super) fn next(
         &mut self,
         log: &KafkaBasedLog<ConfigState>,
-    ) -> Option<impl Future<Output = Result<(), Arc<storage::Error>>> + Send + use<>> {
+        leadership: &mut Leadership,
+    ) -> Option<impl Future<Output = Written> + Send + use<>> {
         if self.under_way.is_some() || self.retry_at.is_some_and(|at| at > Instant::now()) {
             return None;
         }
@@ -204,22 +247,34 @@ impl ConfigWrites {
             if queued.reply.is_none() && !queued.change.is_news(&log.state()) {
                 continue;
             }
+            let mut writer = None;
+            if queued.change.is_leaders() {
+                match leadership.lend() {
+                    Ok(lent) => writer = lent,
+                    Err(NotClaimed) => {
+                        self.queue.push_front(queued);
+                        return None;
+                    }
+                }
+            }
             let change = queued.change.clone();
             self.under_way = Some(queued);
             let log = log.clone();
             return Some(async move {
                 let timeout = Err(storage::Error::Timeout { timeout: WRITE_TIMEOUT });
-                tokio::time::timeout(WRITE_TIMEOUT, change.write(log))
-                    .await
-                    .unwrap_or(timeout)
-                    .map_err(Arc::new)
+                let writing = change.write(log, writer.as_deref_mut());
+                let written = tokio::time::timeout(WRITE_TIMEOUT, writing).await;
+                let result = written.unwrap_or(timeout).map_err(Arc::new);
+                let writer = writer.filter(|_| result.is_ok());
+                Written { result, writer }
             });
         }
         None
     }
 
     /// Takes note of how the write under way went.
-    pub(super) fn finished(&mut self, result: Result<(), Arc<storage::Error>>) {
+    pub(super) fn finished(&mut self, written: Written) {
+        let result = written.result;
         let Some(Queued { change, reply }) = self.under_way.take() else {
             return;
         };
@@ -241,7 +296,10 @@ impl ConfigWrites {
                     error = error.chain(),
                     "configuration could not be written"
                 );
-                reply(Err(RequestError::config_write_failed()));
+                reply(Err(match &*error {
+                    storage::Error::Transaction { .. } => RequestError::leader_write_failed(),
+                    _ => RequestError::config_write_failed(),
+                }));
             }
             (Err(error), None) => {
                 let failure = self.trouble.failed();
@@ -296,5 +354,6 @@ fn describe(change: &ConfigChange) -> &'static str {
         ConfigChange::RequestRestart { .. } => "restart request",
         ConfigChange::SetLoggerLevel { .. } => "logger level",
         ConfigChange::PutSessionKey(_) => "session key",
+        ConfigChange::PutFencing { .. } => "count of fenced tasks",
     }
 }

@@ -228,6 +228,7 @@ impl Herder {
             group.publications.clear();
             group.key_due = None;
             if !round.is_leader {
+                self.leadership.lose();
                 let url = group.leader_url();
                 self.config_writes.give_up_leading(&RequestError::Forward { url });
             }

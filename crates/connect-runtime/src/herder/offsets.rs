@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use connect_api::ConnectError;
+use kafka_client::Dialer;
 use tracing::{Instrument, info};
 
 use super::{
@@ -13,13 +14,16 @@ use super::{
     starting::class,
 };
 use crate::{
+    clients,
+    clock::Clock,
     plugins::Plugins,
+    settings::{ExactlyOnceSupport, WorkerSettings},
     storage::{
-        self, Stores,
+        self, KeyValue, Stores, TransactionalWriter,
         config::{RawConfig, raw},
         connector_offsets::altered_records,
     },
-    worker::TargetState,
+    worker::{ConnectorTaskId, TargetState, WorkerEvents, fence_earlier_producers},
 };
 
 /// What reading and writing may take together: a caller of REST waits no longer.
@@ -71,6 +75,7 @@ impl Herder {
         if let Err(error) = self.lead() {
             return answer(reply, Err(error));
         }
+        let fencer = self.offset_fencer(&name);
         self.answer_later(reply, |stores, plugins| async move {
             stores.configs.read_to_end().await.map_err(failed)?;
             let config = stopped_config(&stores, &name)?;
@@ -91,9 +96,22 @@ impl Herder {
                 partitions = offsets.len(),
                 "offsets are modified by request"
             );
-            stores.offsets.write(records).await.map_err(failed)?;
+            match fencer {
+                Some(fencer) => fencer.write(&stores, &config, &*plugins, records).await?,
+                None => stores.offsets.write(records).await.map_err(failed)?,
+            }
             Ok(modification.done(all))
         });
+    }
+
+    fn offset_fencer(&self, connector: &str) -> Option<OffsetFencer> {
+        (self.settings.exactly_once == ExactlyOnceSupport::Enabled).then(|| OffsetFencer {
+            id: ConnectorTaskId::new(connector, 0),
+            settings: self.settings.clone(),
+            events: self.events.clone(),
+            dialer: self.dialer.clone(),
+            clock: self.clock.clone(),
+        })
     }
 
     /// Answers from a child, which has the stores for itself and an end in sight.
@@ -110,6 +128,37 @@ impl Herder {
             Job::Answered
         };
         self.jobs.spawn(answering.in_current_span());
+    }
+}
+
+/// Writes a connector's offsets when its tasks write theirs exactly once: none of them may still be about to.
+struct OffsetFencer {
+    /// The first task, whose transactional id is used.
+    id: ConnectorTaskId,
+    settings: WorkerSettings,
+    events: WorkerEvents,
+    dialer: Dialer,
+    clock: Clock,
+}
+
+impl OffsetFencer {
+    async fn write(
+        self,
+        stores: &Stores,
+        config: &RawConfig,
+        plugins: &dyn Plugins,
+        records: Vec<KeyValue>,
+    ) -> Result<(), RequestError> {
+        let internal = |error: ConnectError| RequestError::Internal(error.chain());
+        let connector = plugins.resolve(raw::to_props(config)).map_err(internal)?;
+        fence_earlier_producers(&self.id.connector, &self.events)
+            .await
+            .map_err(internal)?;
+        let props = clients::task_producer(&self.settings.props, &connector, &self.id);
+        let transactional_id = self.settings.task_transactional_id(&self.id);
+        let claimed =
+            TransactionalWriter::claim(&stores.offsets, &props, &transactional_id, self.dialer, self.clock).await;
+        claimed.map_err(failed)?.write(&records).await.map_err(failed)
     }
 }
 

@@ -121,6 +121,7 @@ impl Herder {
 
     pub(super) fn on_worker(&mut self, event: WorkerEvent) {
         match event {
+            WorkerEvent::FencingWanted { connector, reply } => self.on_fencing_wanted(connector, reply),
             WorkerEvent::Connector { name, run, change } => {
                 let Some(child) = self.connectors.get_mut(&name).filter(|child| child.run == run) else {
                     return;

@@ -137,9 +137,19 @@ impl RequestError {
         ))
     }
 
-    /// Ours: exactly-once is not there yet.
-    pub(crate) fn no_fencing() -> Self {
-        Internal("This worker does not support exactly-once source connectors".to_owned())
+    pub(crate) fn leader_write_failed() -> Self {
+        Internal(
+            "Failed to write to config topic; this may be due to a transient error and the request can be safely retried"
+                .to_owned(),
+        )
+    }
+
+    pub(crate) fn not_a_source(name: &str) -> Self {
+        BadRequest(format!("Connector {name} is not a source connector"))
+    }
+
+    pub(crate) fn fencing_overtaken() -> Self {
+        Self::Conflict("Fencing failed because new task configurations were generated for the connector".to_owned())
     }
 
     pub(crate) fn no_session_key_yet() -> Self {

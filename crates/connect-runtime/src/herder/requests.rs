@@ -100,7 +100,7 @@ impl Herder {
                 request,
                 reply,
             } => self.on_put_task_configs(name, tasks, &request, reply),
-            Request::FenceZombies { name, request, reply } => answer(reply, self.fence_zombies(&name, &request)),
+            Request::FenceZombies { name, request, reply } => self.on_fence_zombies(&name, &request, reply),
         }
     }
 
@@ -147,20 +147,8 @@ impl Herder {
         self.write_if(allowed, || ConfigChange::PutTasks { name, tasks }, reply);
     }
 
-    /// A worker that is about to start tasks exactly once asks for it.
-    fn fence_zombies(&self, name: &str, request: &InternalRequest) -> Result<(), RequestError> {
-        self.verify(request)?;
-        self.lead()?;
-        self.configured(name, RequestError::connector_not_found)?;
-        let stores = self.stores.as_ref().ok_or(RequestError::ShuttingDown)?;
-        match stores.configs.state().connector(name) {
-            Some(connector) if connector.is_pending_fencing() => Err(RequestError::no_fencing()),
-            _ => Ok(()),
-        }
-    }
-
     /// Whether a request comes from a worker of the group, if the group signs its requests.
-    fn verify(&self, request: &InternalRequest) -> Result<(), RequestError> {
+    pub(super) fn verify(&self, request: &InternalRequest) -> Result<(), RequestError> {
         Signed::parse(request)?;
         let (Some(group), Some(settings), Some(stores)) = (&self.group, &self.settings.group, &self.stores) else {
             return Ok(());

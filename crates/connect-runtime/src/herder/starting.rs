@@ -20,13 +20,14 @@ use super::{
 use crate::{
     clients,
     metrics::TaskMetrics,
+    settings::ExactlyOnceSupport,
     storage::{
         config::{RawConfig, raw},
         status::StatusKey,
     },
     worker::{
-        ConnectorRequests, ConnectorTaskId, MaxTasks, OffsetCommit, RecordHandling, State, TopicCreation, TopicGroups,
-        WorkerConnector, WorkerSourceTask,
+        Boundary, ConnectorRequests, ConnectorTaskId, ExactlyOnceStart, MaxTasks, OffsetCommit, RecordHandling, State,
+        TopicCreation, TopicGroups, Transactions, WorkerConnector, WorkerSourceTask,
     },
 };
 
@@ -96,9 +97,10 @@ impl Herder {
             Ok(Built {
                 task,
                 props,
-                producer,
+                mut producer,
                 handling,
                 topic_creation,
+                boundary,
             }) => {
                 let settings = &self.settings;
                 let (interval, timeout) = (settings.offset_flush_interval, settings.offset_flush_timeout);
@@ -107,7 +109,25 @@ impl Herder {
                 let (id, events, clock) = (id.clone(), self.events.clone(), self.clock.clone());
                 let topic_tracking = settings.topic_tracking;
                 let hold = self.hold.subscribe();
+                let generation = wanted.generation;
                 let running = async move {
+                    if boundary.is_some() {
+                        let start = ExactlyOnceStart {
+                            id: id.clone(),
+                            generation,
+                            configs: stores.configs.clone(),
+                            events: events.clone(),
+                            hold: hold.clone(),
+                        };
+                        let prepared = tokio::select! {
+                            () = line.cancel.cancelled() => return Exit::Task { key: id, run, end: Ok(()) },
+                            prepared = start.prepare(&mut producer) => prepared,
+                        };
+                        if let Err(error) = prepared {
+                            let end = Err(error);
+                            return Exit::Task { key: id, run, end };
+                        }
+                    }
                     let read = tokio::select! {
                         () = line.cancel.cancelled() => return Exit::Task { key: id, run, end: Ok(()) },
                         read = stores.offsets.read_to_end() => read,
@@ -136,7 +156,8 @@ impl Herder {
                         handling,
                         topic_creation,
                         hold,
-                        commit: OffsetCommit::new(id.clone(), stores.offsets.clone(), interval, timeout, clock),
+                        commit: OffsetCommit::new(id.clone(), stores.offsets.clone(), interval, timeout, clock.clone()),
+                        transactions: boundary.map(|boundary| Transactions::new(boundary, &stores.offsets, clock)),
                         drain_timeout,
                         topic_tracking,
                         target_state: line.target,
@@ -190,7 +211,17 @@ impl Herder {
             )
         })?;
         let client = Client::new(config.client.clone(), self.dialer.clone());
-        let producer = Producer::new(client, config).held_by(self.hold.subscribe());
+        let is_exactly_once = self.settings.exactly_once == ExactlyOnceSupport::Enabled;
+        let (producer, boundary) = match is_exactly_once {
+            true => {
+                let boundary = Boundary::parse(&connector, self.settings.offset_flush_interval)?;
+                let transactional_id = self.settings.task_transactional_id(id);
+                let producer = Producer::transactional(client, config, &transactional_id);
+                (producer, Some(boundary))
+            }
+            false => (Producer::new(client, config), None),
+        };
+        let producer = producer.held_by(self.hold.subscribe());
         let topic_creation = self.topic_creation(id, &connector)?;
         Ok(Built {
             task,
@@ -198,6 +229,7 @@ impl Herder {
             producer,
             handling,
             topic_creation,
+            boundary,
         })
     }
 
@@ -236,6 +268,8 @@ struct Built {
     producer: Producer,
     handling: Arc<RecordHandling>,
     topic_creation: Option<TopicCreation>,
+    /// Of a task that writes exactly once.
+    boundary: Option<Boundary>,
 }
 
 pub(super) fn class(props: &Props) -> Result<&str, ConnectError> {

@@ -4,8 +4,8 @@ mod record;
 mod state;
 
 pub use record::{
-    RawConfig, commit_record, connector_record, connector_tombstone, logger_level_record, restart_record,
-    session_key_record, target_state_record, target_state_tombstone, task_record,
+    RawConfig, commit_record, connector_record, connector_tombstone, fencing_record, logger_level_record,
+    restart_record, session_key_record, target_state_record, target_state_tombstone, task_record,
 };
 pub use state::{ConfigEvent, ConfigState, ConnectorConfigState, SessionKey};
 

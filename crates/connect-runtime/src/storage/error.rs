@@ -21,6 +21,15 @@ pub enum Error {
         #[source]
         source: Refused,
     },
+    /// A transaction came to nothing: another producer has its id, or it took too long.
+    #[error("a transaction of topic {topic} failed")]
+    Transaction {
+        /// Where to.
+        topic: Arc<str>,
+        /// Why.
+        #[source]
+        source: kafka_client::Error,
+    },
     /// The offset file of a standalone worker.
     #[error(transparent)]
     OffsetFile(#[from] OffsetFileError),
@@ -120,6 +129,8 @@ impl Error {
             | Self::OffsetFile(_) => true,
             // The permission or the topic may come; a worker that waits says so.
             Self::Missing { .. } | Self::Request { .. } | Self::Refused { .. } | Self::Timeout { .. } => false,
+            // Taken over again by whoever leads.
+            Self::Transaction { .. } => false,
             // The worker is on its way out.
             Self::Closed { .. } => false,
         }

@@ -143,6 +143,16 @@ impl<S: LogState> KafkaBasedLog<S> {
         self.shared.state.lock().expect("applying a record does not panic")
     }
 
+    /// The topic's name.
+    pub(crate) fn topic(&self) -> Arc<str> {
+        self.shared.topic.clone()
+    }
+
+    /// How many partitions the topic has.
+    pub(crate) fn partitions(&self) -> i32 {
+        self.shared.partitions
+    }
+
     /// The id of the topic's cluster, if there is one and it has said so.
     pub(super) fn kafka_cluster_id(&self) -> Option<String> {
         let metadata = self.shared.admin.as_ref()?.client().metadata();
@@ -375,7 +385,7 @@ fn in_order(
 
 /// `records` as batches per partition, in order; the partition is Kafka's choice for the key, as Java readers and
 /// compaction expect.
-fn build(records: &[KeyValue], partitions: i32, now_ms: i64) -> Vec<(i32, OutgoingBatch)> {
+pub(crate) fn build(records: &[KeyValue], partitions: i32, now_ms: i64) -> Vec<(i32, OutgoingBatch)> {
     let mut open: HashMap<i32, BatchBuilder> = HashMap::new();
     let mut batches = Vec::new();
     for KeyValue { key, value } in records {

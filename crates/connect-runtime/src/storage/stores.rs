@@ -19,7 +19,7 @@ use super::{
 use crate::{
     clients,
     clock::Clock,
-    settings::{Storage, WorkerSettings},
+    settings::{ExactlyOnceSupport, Storage, WorkerSettings},
 };
 
 /// The logs of the internal topics. Cheap to clone.
@@ -108,6 +108,20 @@ impl Stores {
             Box::new(|cancel| Box::pin(config_log.run(cancel))),
         ]);
         Ok((stores, loops))
+    }
+
+    /// Waits until as much has been read as a worker needs to begin.
+    ///
+    /// Where tasks write exactly once, source offsets are left to the tasks, which read them anyway: a transaction that a
+    /// killed worker left open holds them back until its tasks run again, or it times out.
+    pub async fn read_to_begin(&self, exactly_once: ExactlyOnceSupport) -> Result<(), Error> {
+        match exactly_once {
+            ExactlyOnceSupport::Enabled => {
+                self.statuses.read_to_end().await?;
+                self.configs.read_to_end().await
+            }
+            ExactlyOnceSupport::Preparing | ExactlyOnceSupport::Disabled => self.read_to_end().await,
+        }
     }
 
     /// Waits until all three have been read to the end.

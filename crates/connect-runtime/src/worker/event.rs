@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use connect_api::Props;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{ConnectorTaskId, State};
 
@@ -27,6 +27,14 @@ pub(crate) enum WorkerEvent {
         /// What it does now.
         state: State,
     },
+    /// Before tasks of a connector write exactly once, the producers of earlier ones have to be fenced. Without an answer
+    /// there is nobody who could do it now.
+    FencingWanted {
+        /// Whose.
+        connector: Arc<str>,
+        /// Told when it is done.
+        reply: oneshot::Sender<Result<(), FencingError>>,
+    },
     /// A task has written to a topic, for the first time in this run.
     ActiveTopic {
         /// Which.
@@ -34,6 +42,16 @@ pub(crate) enum WorkerEvent {
         /// The topic.
         topic: Arc<str>,
     },
+}
+
+/// Why earlier producers could not be fenced.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct FencingError {
+    /// In the leader's words.
+    pub(crate) message: String,
+    /// Whether asking again is of no use.
+    pub(crate) is_final: bool,
 }
 
 /// What happened to a connector.

@@ -20,6 +20,7 @@ use super::{
     offset_commit::OffsetCommit,
     submitted_records::BatchInfo,
     topic_creation::TopicCreation,
+    transactions::{Driven, Transactions, drive},
     transit::{PieceOutcome, Transits},
     waiting::{Ready, SentBack, Waiting, comes_again, topics_created},
 };
@@ -44,6 +45,8 @@ pub(crate) struct WorkerSourceTask {
     /// While it says true, others may run this task by now: neither records nor offsets are written.
     pub(crate) hold: watch::Receiver<bool>,
     pub(crate) commit: OffsetCommit,
+    /// Of a task that writes exactly once: takes the place of `commit`.
+    pub(crate) transactions: Option<Transactions>,
     /// How long the end may wait for batches in flight, and again for their offsets.
     pub(crate) drain_timeout: Duration,
     /// `topic.tracking.enable`: whether topics that are written to are reported.
@@ -63,7 +66,9 @@ enum Event {
     Outcomes(Vec<Outcome>),
     CommitDue,
     Committed(bool),
+    TransactionEnded(Result<(), kafka_client::Error>),
     Polled(Result<Vec<SourceBatch>, ConnectError>),
+    TransactionDue,
     TopicsCreated(Result<(), ConnectError>),
     RetryPoll,
     HoldChanged,
@@ -84,6 +89,12 @@ pub(super) struct Flow {
     active_topics: HashSet<Arc<str>>,
     /// Topics that were written to for the first time and are still to be reported.
     new_topics: Vec<Arc<str>>,
+}
+
+impl Flow {
+    pub(super) fn is_started(&self) -> bool {
+        self.target == TargetState::Started
+    }
 }
 
 impl WorkerSourceTask {
@@ -108,7 +119,8 @@ impl WorkerSourceTask {
         let end = match running {
             Ok(end) => {
                 // What it says now it says as a task that ends anyway.
-                if let Err(panic) = AssertUnwindSafe(self.finish(flow)).catch_unwind().await {
+                let orderly = end.is_ok();
+                if let Err(panic) = AssertUnwindSafe(self.finish(flow, orderly)).catch_unwind().await {
                     error!(task = %id, error = panic_error(panic).chain(), "task did not end orderly");
                 }
                 end
@@ -146,22 +158,29 @@ impl WorkerSourceTask {
                 event = self.next_event(flow) => event,
             };
             self.on(flow, event).await?;
+            self.advance_transaction(flow)?;
         }
     }
 
     /// The one place where the task's parts are driven; all of them are cancel-safe.
     async fn next_event(&mut self, flow: &Flow) -> Event {
         let is_free = flow.retry_at.is_none() && flow.waiting.is_none();
-        let may_poll = flow.target == TargetState::Started && is_free && self.producer.has_room();
+        let is_open = self.transactions.as_ref().is_none_or(Transactions::may_poll);
+        let may_poll = flow.target == TargetState::Started && is_free && is_open && self.producer.has_room();
         if may_poll {
             self.polling_since.get_or_insert_with(Instant::now);
         }
+        let transaction_due = self.transactions.as_ref().and_then(Transactions::due);
         let commit_due = self.commit.due().filter(|_| !*self.hold.borrow());
         tokio::select! {
             Ok(()) = self.target_state.changed() => Event::TargetState(*self.target_state.borrow_and_update()),
-            outcomes = self.producer.outcomes() => Event::Outcomes(outcomes),
+            driven = drive(&mut self.producer, self.transactions.as_ref()) => match driven {
+                Driven::Outcomes(outcomes) => Event::Outcomes(outcomes),
+                Driven::Committed(ended) => Event::TransactionEnded(ended),
+            },
             Ok(()) = self.hold.changed() => Event::HoldChanged,
             () = sleep_until(commit_due) => Event::CommitDue,
+            () = sleep_until(transaction_due) => Event::TransactionDue,
             stored = self.commit.finished(&self.metrics) => Event::Committed(stored),
             () = sleep_until(flow.retry_at) => Event::RetryPoll,
             created = topics_created(&mut self.topic_creation) => Event::TopicsCreated(created),
@@ -191,13 +210,18 @@ impl WorkerSourceTask {
             Event::CommitDue => {
                 // Someone may have reset them: the herder knows which are news.
                 flow.active_topics.clear();
+                if self.transactions.is_some() {
+                    self.commit.begin();
+                    return Ok(());
+                }
                 self.commit.add(flow.submitted.take_committable());
                 if !self.commit.begin() {
                     self.commit_task(flow).await;
                 }
             }
             Event::Committed(true) => self.commit_task(flow).await,
-            Event::Committed(false) | Event::HoldChanged => {}
+            Event::TransactionEnded(ended) => self.transaction_ended(flow, ended).await?,
+            Event::Committed(false) | Event::HoldChanged | Event::TransactionDue => {}
             Event::TargetState(target) if target == flow.target => {}
             Event::TargetState(target) => {
                 flow.target = target;
@@ -231,7 +255,7 @@ impl WorkerSourceTask {
         self.send_or_wait(flow, Ready::AsTheyCame(batches), SentBack::new())
     }
 
-    pub(super) fn send(&mut self, flow: &mut Flow, batches: Vec<SourceBatch>, sent_back: &SentBack) {
+    pub(super) fn send(&mut self, flow: &mut Flow, batches: Vec<SourceBatch>, sent_back: &SentBack) -> TaskEnd {
         let mut told = Vec::new();
         for SourceBatch {
             source_partition,
@@ -245,18 +269,21 @@ impl WorkerSourceTask {
                 told.push(comes_again(tag, target, refusal));
                 continue;
             }
+            self.check_target(&target.topic)?;
             let info = BatchInfo {
                 task_tag: tag,
                 record_count: u64::from(batch.record_count().unsigned_abs()),
                 size_bytes: batch.size_bytes() as u64,
             };
             self.metrics.submitted(info.record_count);
+            if let Some(transactions) = &mut self.transactions {
+                transactions.sent(info.record_count, info.size_bytes);
+            }
             let sequence = flow.submitted.submit(source_partition, source_offset, info);
             self.producer.send(sequence, target, batch);
         }
-        if !told.is_empty() {
-            self.task.acked(told);
-        }
+        self.tell_task(told);
+        Ok(())
     }
 
     fn retry_or_fail(&mut self, flow: &mut Flow, error: ConnectError) -> TaskEnd {
@@ -275,6 +302,7 @@ impl WorkerSourceTask {
 
     /// Tells the task what became of its batches.
     pub(super) fn settle(&mut self, flow: &mut Flow, outcomes: Vec<Outcome>) {
+        let outcomes = self.take_offset_outcomes(outcomes);
         self.note_sent_back(flow, &outcomes);
         let mut told = Vec::with_capacity(outcomes.len());
         for Outcome {
@@ -303,9 +331,7 @@ impl WorkerSourceTask {
                 records,
             });
         }
-        if !told.is_empty() {
-            self.task.acked(told);
-        }
+        self.tell_task(told);
     }
 
     /// Counts what became of a batch, or of a piece of it.
@@ -362,7 +388,7 @@ impl WorkerSourceTask {
     fn may_skip(&self, flow: &Flow, sequence: u64, target: &TopicPartition, refused: &Refused, records: u64) -> bool {
         let Some(code) = refused
             .code
-            .filter(|code| self.handling.errors.tolerate && !code.is_retriable())
+            .filter(|code| self.handling.errors.tolerate && !code.is_retriable() && self.transactions.is_none())
         else {
             return false;
         };
@@ -373,7 +399,7 @@ impl WorkerSourceTask {
     }
 
     /// Offsets are stored: tells the task, without letting the flow wait for it.
-    async fn commit_task(&mut self, flow: &mut Flow) {
+    pub(super) async fn commit_task(&mut self, flow: &mut Flow) {
         let mut outcomes = Vec::new();
         let committed = {
             let commit = tokio::time::timeout(self.drain_timeout, self.task.commit());
@@ -395,10 +421,15 @@ impl WorkerSourceTask {
 
     /// The orderly end: wait for what is in flight, store its offsets, tell the task, let it go. Each step has a
     /// deadline; what is left over is sent again by the next run.
-    async fn finish(mut self, mut flow: Flow) {
+    async fn finish(mut self, mut flow: Flow, orderly: bool) {
         if *self.hold.borrow() {
             // Others may have gone on: our last word would be an old one.
             warn!(task = %self.id, batches = flow.submitted.in_flight(), "stopping without a commit, out of touch with the group");
+            self.stop_task().await;
+            return;
+        }
+        if self.transactions.is_some() {
+            self.finish_transactions(&mut flow, orderly).await;
             self.stop_task().await;
             return;
         }

@@ -75,9 +75,7 @@ impl WorkerSourceTask {
             };
             told.extend(self.send_pieces(flow, envelope, transformed));
         }
-        if !told.is_empty() {
-            self.task.acked(told);
-        }
+        self.tell_task(told);
         end
     }
 
@@ -99,6 +97,9 @@ impl WorkerSourceTask {
             let errors = &self.handling.errors;
             errors.transformation_failed(&self.id, failure, &records, &self.metrics)?;
         }
+        for piece in &transformed.pieces {
+            self.check_target(&piece.topic)?;
+        }
         self.metrics.filtered(u64::from(transformed.filtered));
         Ok(transformed)
     }
@@ -114,6 +115,9 @@ impl WorkerSourceTask {
         } = envelope;
         let (task_tag, partition) = (batch.task_tag, target.partition);
         self.metrics.submitted(batch.record_count);
+        if let Some(transactions) = &mut self.transactions {
+            transactions.sent(batch.record_count, batch.size_bytes);
+        }
         let sequence = flow.submitted.submit(source_partition, source_offset, batch);
         let Transformed { pieces, scatters, .. } = transformed;
         if pieces.is_empty() {

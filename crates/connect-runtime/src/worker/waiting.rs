@@ -78,10 +78,7 @@ impl WorkerSourceTask {
 
     fn send_ready(&mut self, flow: &mut Flow, ready: Ready, sent_back: &SentBack) -> TaskEnd {
         match ready {
-            Ready::AsTheyCame(batches) => {
-                self.send(flow, batches, sent_back);
-                Ok(())
-            }
+            Ready::AsTheyCame(batches) => self.send(flow, batches, sent_back),
             Ready::Transformed(applied) => self.send_transformed(flow, applied, sent_back),
         }
     }

@@ -116,6 +116,19 @@ pub fn session_key_record(key: &SessionKey) -> KeyValue {
     KeyValue::new(SESSION_KEY, to_java_json(&value))
 }
 
+/// The record that says how many producers of a connector's tasks may write exactly once from now on.
+pub fn fencing_record(connector: &str, task_count: i32) -> KeyValue {
+    #[derive(Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Fencing {
+        task_count: i32,
+    }
+    KeyValue::new(
+        format!("{FENCING_PREFIX}{connector}"),
+        to_java_json(&Fencing { task_count }),
+    )
+}
+
 /// The record that sets the level of a logger on every worker, as the user gave it.
 pub fn logger_level_record(logger: &str, level: &str) -> KeyValue {
     #[derive(Serialize)]
@@ -174,6 +187,7 @@ mod tests {
             target_state_record("c1", TargetState::Started),
             target_state_record("c1", TargetState::Paused),
             target_state_record("c1", TargetState::Stopped),
+            fencing_record("c1", 3),
         ];
         let golden = golden("config");
         assert_eq!(sorted(&ours), sorted(&golden[..ours.len()]));

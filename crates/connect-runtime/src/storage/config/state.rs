@@ -118,6 +118,11 @@ impl ConnectorConfigState {
         self.pending_fencing
     }
 
+    /// How many producers may have written exactly once when this was last noted.
+    pub fn fencing_count(&self) -> Option<i32> {
+        self.fencing_count
+    }
+
     /// Counts how often task configurations were committed since this worker reads the topic.
     pub fn task_generation(&self) -> Option<u64> {
         self.task_generation
