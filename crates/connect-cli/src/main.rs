@@ -14,9 +14,11 @@ mod moving;
 mod offsets;
 mod operator;
 mod plugins;
+mod progress;
 mod quickstart;
 mod shutdown;
 mod status;
+mod upstream_clusters;
 mod verify;
 mod worker_keys;
 
@@ -71,6 +73,8 @@ enum Command {
         #[command(subcommand)]
         command: offsets::OffsetsCommand,
     },
+    /// Which clusters are mirrored to this one, over how many others, and what lies here of them.
+    UpstreamClusters(upstream_clusters::UpstreamArguments),
     /// Moves consumer groups to the target of a flow; works while the source is down.
     Failover {
         #[command(subcommand)]
@@ -144,6 +148,7 @@ fn main() -> ExitCode {
                 connect_worker::main(&Settings::of_file(file), Mode::Standalone(connectors), loggers).await
             }
             Command::Offsets { command } => offsets::main(command).await,
+            Command::UpstreamClusters(arguments) => upstream_clusters::main(arguments).await,
             Command::Failover { command } => moving::main(moving::Way::Failover, command).await,
             Command::Switchback { command } => moving::main(moving::Way::Switchback, command).await,
             Command::Status(arguments) => status::main(arguments).await,

@@ -16,7 +16,10 @@ use connect_mirror::{
 };
 use serde_json::{Value, json};
 
-use crate::operator::{EXIT_NO_ANSWER, EXIT_NOT_READY, FlowArguments, or_dash, table};
+use crate::{
+    operator::{EXIT_NO_ANSWER, EXIT_NOT_READY, FlowArguments, or_dash, table},
+    progress::Progress,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum MovingCommand {
@@ -110,7 +113,10 @@ async fn run(way: Way, arguments: &MovingArguments, may_write: Option<bool>) -> 
         return Ok((is_ready, text));
     };
     let notes = plan.notes.clone();
-    let applied = apply(&flow, way.destination(), plan, allow_rewind).await?;
+    let (all, mut progress) = (plan.groups.len() as u64, Progress::new());
+    let tell = |done: usize| progress.part(way.name(), "groups", (done as u64, all));
+    let applied = apply(&flow, way.destination(), plan, allow_rewind, tell).await?;
+    drop(progress);
     let is_done = applied.iter().all(|one| one.committed.is_ok() && one.plan.is_ready());
     let text = match json {
         true => applied_json(way, &flow, &applied, &notes),

@@ -6,7 +6,12 @@
     reason = "standard output is this command's user interface"
 )]
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Subcommand;
@@ -74,14 +79,30 @@ async fn translate(
     command_config: Option<PathBuf>,
     timeout: Duration,
 ) -> Result<Groups> {
+    let client = mirror_client(bootstrap_server, Some(source), command_config.as_deref())?;
+    let is_wanted = |found: &str| groups.is_empty() || groups.iter().any(|group| group == found);
+    Ok(client.all_translated_offsets(source, timeout, is_wanted).await?)
+}
+
+/// A client of the cluster, with the policy that the file names. `source`: whose topics those of the identity policy are.
+pub(crate) fn mirror_client(
+    bootstrap_server: &str,
+    source: Option<&str>,
+    command_config: Option<&Path>,
+) -> Result<MirrorClient> {
     let mut props = match command_config {
         Some(file) => {
-            let text = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            let text = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
             properties::parse(&text)?.props()
         }
         None => Props::new(),
     };
     props.insert("bootstrap.servers".to_owned(), bootstrap_server.to_owned());
+    if let Some(source) = source {
+        props
+            .entry("source.cluster.alias".to_owned())
+            .or_insert_with(|| source.to_owned());
+    }
     let class = props
         .get("replication.policy.class")
         .map_or(DEFAULT_REPLICATION_POLICY, String::as_str);
@@ -89,9 +110,7 @@ async fn translate(
         .ok_or_else(|| anyhow!("replication.policy.class {class} is not known"))?;
     let consumer = ConsumerConfig::parse(&props)?;
     let client = Client::new(consumer.client.clone(), Dialer::tcp());
-    let client = MirrorClient::new(client, consumer, policy);
-    let is_wanted = |found: &str| groups.is_empty() || groups.iter().any(|group| group == found);
-    Ok(client.all_translated_offsets(source, timeout, is_wanted).await?)
+    Ok(MirrorClient::new(client, consumer, policy))
 }
 
 fn rows(groups: &Groups) -> impl Iterator<Item = (&String, &TopicPartition, &TranslatedOffset)> {

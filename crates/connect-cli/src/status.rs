@@ -6,10 +6,11 @@
     reason = "standard output is this command's user interface"
 )]
 
-use std::{process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
+use config_def::properties;
 use connect_mirror::operator::{
     Flow, FlowStatus, GroupPlan, PartitionPlan, PartitionStatus, Precision, Step, flow_status,
 };
@@ -25,6 +26,10 @@ pub(crate) struct StatusArguments {
     /// The flow, as in the file; without, all that are enabled.
     #[arg(long, value_name = "SOURCE->TARGET")]
     flow: Option<String>,
+    /// The flow is run by connect-distributed with this configuration, on the target, and not by mirror-maker: its topics
+    /// tell what the connectors are called.
+    #[arg(long, value_name = "worker.properties")]
+    worker: Option<PathBuf>,
     /// Records that are not mirrored yet do not speak against failing over while they are no older than this.
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     max_lag_seconds: u64,
@@ -48,7 +53,12 @@ async fn status(arguments: &StatusArguments) -> Result<bool> {
     let source_timeout = Duration::from_millis(arguments.source_timeout_ms).min(arguments.common.timeout());
     let max_lag = Duration::from_secs(arguments.max_lag_seconds);
     let mut all = Vec::new();
-    let flows = arguments.common.flows(arguments.flow.as_deref())?;
+    let mut flows = arguments.common.flows(arguments.flow.as_deref())?;
+    if let Some(file) = &arguments.worker {
+        let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let worker = properties::parse(&bytes)?.props();
+        flows = flows.into_iter().map(|flow| flow.on_worker(&worker)).collect();
+    }
     for flow in &flows {
         all.push((flow, flow_status(flow, source_timeout, max_lag).await?));
     }
@@ -66,13 +76,28 @@ async fn status(arguments: &StatusArguments) -> Result<bool> {
 fn as_text(flow: &Flow, status: &FlowStatus) -> String {
     let mut text = format!("{}\n", flow.pair());
     let row = |one: &PartitionStatus| {
-        let numbers = [one.position, one.source_end, one.lag, one.lag_seconds, one.target_end];
+        let numbers = [
+            one.position,
+            one.source_end,
+            one.lag,
+            one.lag_bytes,
+            one.lag_seconds,
+            one.target_end,
+        ];
         let mut row = vec![one.source.to_string()];
         row.extend(numbers.map(or_dash));
         row
     };
     let rows: Vec<Vec<String>> = status.partitions.iter().map(row).collect();
-    let heads = ["SOURCE", "POSITION", "END", "LAG", "LAG-SECONDS", "TARGET-END"];
+    let heads = [
+        "SOURCE",
+        "POSITION",
+        "END",
+        "LAG",
+        "LAG-BYTES",
+        "LAG-SECONDS",
+        "TARGET-END",
+    ];
     text.push_str(&table(&heads, &rows));
     let groups = status.groups.groups.iter();
     let rows: Vec<Vec<String>> = groups
@@ -127,7 +152,7 @@ fn as_json(flow: &Flow, status: &FlowStatus) -> Value {
     let partition = |one: &PartitionStatus| {
         json!({"topic": &*one.source.topic, "partition": one.source.partition, "targetTopic": &*one.target.topic,
             "position": one.position, "sourceEnd": one.source_end, "targetEnd": one.target_end, "lag": one.lag,
-            "lagSeconds": one.lag_seconds})
+            "lagBytes": one.lag_bytes, "lagSeconds": one.lag_seconds})
     };
     let group = |group: &GroupPlan| {
         let partition = |one: &PartitionPlan| {

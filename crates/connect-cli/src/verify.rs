@@ -6,11 +6,7 @@
     reason = "standard output is this command's user interface"
 )]
 
-use std::{
-    io::{IsTerminal, Write},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{cell::RefCell, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
@@ -19,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     operator::{EXIT_NO_ANSWER, EXIT_NOT_READY, FlowArguments, table},
+    progress::Progress,
     shutdown,
 };
 
@@ -51,6 +48,9 @@ pub(crate) struct VerifyArguments {
     /// Records that a mirror wrote twice (it delivers at least once) are counted, and no difference.
     #[arg(long)]
     allow_repeats: bool,
+    /// For targets that stamp records themselves (message.timestamp.type=LogAppendTime): everything but the time is compared.
+    #[arg(long)]
+    ignore_timestamps: bool,
 }
 
 pub(crate) async fn main(arguments: VerifyArguments) -> ExitCode {
@@ -59,7 +59,6 @@ pub(crate) async fn main(arguments: VerifyArguments) -> ExitCode {
         Ok(Verdict::Different) => ExitCode::from(EXIT_NOT_READY),
         Ok(Verdict::NotCompared) => ExitCode::from(EXIT_NO_ANSWER),
         Err(error) => {
-            clear_progress();
             eprintln!("{error:#}");
             ExitCode::from(EXIT_NO_ANSWER)
         }
@@ -82,21 +81,25 @@ async fn verify(arguments: &VerifyArguments) -> Result<Verdict> {
     let flows = arguments.common.flows(arguments.flow.as_deref())?;
     let mut verifiers = Vec::new();
     for flow in &flows {
-        verifiers.push((flow, Verifier::start(flow, &arguments.topics, from).await?));
+        let verifier = Verifier::start(flow, &arguments.topics, from).await?;
+        verifiers.push((flow, verifier.ignoring_timestamps(arguments.ignore_timestamps)));
     }
+    let progress = RefCell::new(Progress::new());
     if arguments.continuous {
         tokio::select! {
-            ended = follow(arguments, &mut verifiers) => ended?,
+            ended = follow(arguments, &mut verifiers, &progress) => ended?,
             _ = shutdown::requested() => {}
         }
     } else {
         let wait = Duration::from_millis(arguments.wait_ms);
         for (flow, verifier) in &mut verifiers {
             let name = flow.pair().to_string();
-            verifier.pass(wait, true, |report| progress(&name, report)).await?;
+            verifier
+                .pass(wait, true, |report| show(&progress, &name, report))
+                .await?;
         }
     }
-    clear_progress();
+    drop(progress);
     let found: Vec<(&Flow, &PartitionReport)> = verifiers
         .iter()
         .flat_map(|(flow, verifier)| verifier.reports().map(|report| (*flow, report)))
@@ -110,14 +113,18 @@ async fn verify(arguments: &VerifyArguments) -> Result<Verdict> {
 }
 
 /// Never ends by itself.
-async fn follow(arguments: &VerifyArguments, verifiers: &mut [(&Flow, Verifier<'_>)]) -> Result<()> {
+async fn follow(
+    arguments: &VerifyArguments,
+    verifiers: &mut [(&Flow, Verifier<'_>)],
+    progress: &RefCell<Progress>,
+) -> Result<()> {
     let mut told: Vec<(String, Difference)> = Vec::new();
     let mut failed = std::collections::BTreeMap::new();
     loop {
         for (flow, verifier) in verifiers.iter_mut() {
             let name = flow.pair().to_string();
             verifier
-                .pass(Duration::ZERO, false, |report| progress(&name, report))
+                .pass(Duration::ZERO, false, |report| show(progress, &name, report))
                 .await?;
             for report in verifier.reports() {
                 let partition = report.source.to_string();
@@ -125,7 +132,7 @@ async fn follow(arguments: &VerifyArguments, verifiers: &mut [(&Flow, Verifier<'
                     && !told.iter().any(|(known, _)| *known == partition)
                 {
                     told.push((partition.clone(), first.clone()));
-                    clear_progress();
+                    progress.borrow_mut().clear();
                     match arguments.common.json {
                         true => println!("{}", partition_json(flow, report)),
                         false => println!("{}: first difference: {}", report.source, in_words(first)),
@@ -134,7 +141,7 @@ async fn follow(arguments: &VerifyArguments, verifiers: &mut [(&Flow, Verifier<'
                 if let Some(error) = &report.error
                     && failed.insert(partition, error.clone()).as_ref() != Some(error)
                 {
-                    clear_progress();
+                    progress.borrow_mut().clear();
                     eprintln!("{}: {error}", report.source);
                 }
             }
@@ -160,20 +167,11 @@ fn verdict(arguments: &VerifyArguments, found: &[(&Flow, &PartitionReport)]) -> 
     }
 }
 
-fn progress(flow: &str, report: &PartitionReport) {
-    let mut terminal = std::io::stderr();
-    if terminal.is_terminal() {
-        let all = (report.end - report.from.0).max(1);
-        let done = (report.next - report.from.0).clamp(0, all);
-        let _ = write!(terminal, "\r\x1b[K{flow} {} {}%", report.source, done * 100 / all);
-    }
-}
-
-fn clear_progress() {
-    let mut terminal = std::io::stderr();
-    if terminal.is_terminal() {
-        let _ = write!(terminal, "\r\x1b[K");
-    }
+fn show(progress: &RefCell<Progress>, flow: &str, report: &PartitionReport) {
+    let offsets = |from: i64, to: i64| u64::try_from(to - from).unwrap_or(0);
+    let far = (offsets(report.from.0, report.next), offsets(report.from.0, report.end));
+    let name = report.source.to_string();
+    progress.borrow_mut().part(&format!("verify {flow}"), &name, far);
 }
 
 fn in_words(first: &Difference) -> String {

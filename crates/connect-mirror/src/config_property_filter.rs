@@ -25,7 +25,7 @@ pub(crate) const USE_DEFAULTS_FROM: ConfigKey = key("use.defaults.from", Type::S
     .importance(Importance::Medium)
     .doc("Whose defaults hold for settings that the source topic leaves alone: source or target.");
 
-static CONFIG_DEF: ConfigDef = ConfigDef::new(&[&[CONFIG_PROPERTIES_EXCLUDE, USE_DEFAULTS_FROM]]);
+pub(crate) static CONFIG_DEF: ConfigDef = ConfigDef::new(&[&[CONFIG_PROPERTIES_EXCLUDE, USE_DEFAULTS_FROM]]);
 
 /// Accepts a setting unless `config.properties.exclude` matches its whole name.
 #[derive(Debug)]

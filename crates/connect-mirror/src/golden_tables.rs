@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use config_def::{ConfigDef, ConfigError, ConfigKey, DefaultValue, Props, Type, Validator};
+use config_def::{ConfigDef, ConfigError, ConfigKey, DefaultValue, Props, Type, Validator, security};
+use connect_api::connector_config::CONNECTOR_KEYS;
 use serde_json::{Value, json};
+
+use crate::{config_property_filter, connector_config::BASE_KEYS, group_filter, topic_filter};
 
 /// Compares `def` with a recorded table, key by key; the recording has them in the order of their names.
 pub(crate) fn expect_same_table(def: &ConfigDef, recorded: &str, section: &str) {
@@ -111,4 +114,23 @@ pub(crate) fn validated(def: &ConfigDef, own: fn(&Props) -> Vec<ConfigError>, pr
         errors.entry(error.name).or_default().push(error.message);
     }
     json!(errors)
+}
+
+/// What the three connectors share, by itself.
+#[test]
+fn the_base_of_all_connectors_is_kafkas() {
+    static BASE: ConfigDef = ConfigDef::new(&[CONNECTOR_KEYS, BASE_KEYS, security::SSL, security::SASL]);
+    expect_same_table(&BASE, include_str!("../testdata/config-connector-base.json"), "keys");
+}
+
+#[test]
+fn the_filters_keys_are_kafkas() {
+    let recorded = include_str!("../testdata/config-filters.json");
+    for (filter, def) in [
+        ("DefaultTopicFilter", &topic_filter::CONFIG_DEF),
+        ("DefaultGroupFilter", &group_filter::CONFIG_DEF),
+        ("DefaultConfigPropertyFilter", &config_property_filter::CONFIG_DEF),
+    ] {
+        expect_same_table(def, recorded, &format!("org.apache.kafka.connect.mirror.{filter}"));
+    }
 }

@@ -21,7 +21,7 @@ pub(crate) static KEYS: &[ConfigKey] = &[
         .doc("Consumer groups to leave out: names or patterns, stronger than groups."),
 ];
 
-static CONFIG_DEF: ConfigDef = ConfigDef::new(&[KEYS]);
+pub(crate) static CONFIG_DEF: ConfigDef = ConfigDef::new(&[KEYS]);
 
 /// Accepts a group if `groups` matches its whole name and `groups.exclude` does not.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 
 mod apply;
 mod comparison;
+mod connectors;
 mod destination;
 mod failover;
 mod flow;

@@ -21,7 +21,7 @@ pub(crate) static KEYS: &[ConfigKey] = &[
         .doc("Topics not to replicate: names or patterns, stronger than topics."),
 ];
 
-static CONFIG_DEF: ConfigDef = ConfigDef::new(&[KEYS]);
+pub(crate) static CONFIG_DEF: ConfigDef = ConfigDef::new(&[KEYS]);
 
 /// Accepts a topic if `topics` matches its whole name and `topics.exclude` does not.
 #[derive(Debug)]

@@ -2,14 +2,18 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{io::Write, sync::Arc, time::Duration};
 
 use config_def::{ConfigTransformer, Props};
 use connect_mirror::{
     MirrorEnvironment,
+    checkpoint::MirrorCheckpointConnector,
     client_props::Side,
     mirror_maker_config::{MirrorConnector, MirrorMakerConfig, SourceAndTarget},
-    operator::{Counts, Flow, From, PartitionReport, Precision, Verifier, apply, plan_switchback},
+    operator::{
+        Counts, Flow, From, PartitionReport, Plan, Precision, Verifier, apply, flow_status, plan_failover,
+        plan_switchback,
+    },
     source::MirrorSourceConnector,
 };
 use kafka_client::{Admin, Client, ClientConfig, admin::OffsetAndMetadata, producer::Producer};
@@ -23,26 +27,41 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Pair {
     source: Cluster,
     target: Cluster,
+    /// Further properties of the file.
+    more: Props,
 }
 
 impl Pair {
     async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(more: &[(&str, &str)]) -> Self {
         let source = Cluster::builder().start().await.unwrap();
         let target = Cluster::builder().auto_create_topics(false).start().await.unwrap();
-        Self { source, target }
+        Self {
+            source,
+            target,
+            more: props(more),
+        }
     }
 
     fn file(&self) -> MirrorMakerConfig {
-        let raw = props(&[
+        let mut raw = props(&[
             ("clusters", "A, B"),
             ("A.bootstrap.servers", &self.source.bootstrap_servers()),
             ("B.bootstrap.servers", &self.target.bootstrap_servers()),
             ("A->B.enabled", "true"),
-            ("A->B.topics", "orders"),
+            ("A->B.topics", "orders, Z.orders"),
             ("replication.factor", "1"),
             ("offset-syncs.topic.replication.factor", "1"),
+            ("checkpoints.topic.replication.factor", "1"),
             ("refresh.topics.interval.seconds", "1"),
+            ("refresh.groups.interval.seconds", "1"),
+            ("emit.checkpoints.interval.seconds", "1"),
+            ("consumer.poll.timeout.ms", "100"),
         ]);
+        raw.extend(self.more.clone());
         MirrorMakerConfig::parse(raw, &ConfigTransformer::identity()).unwrap()
     }
 
@@ -66,9 +85,20 @@ impl Pair {
         TestWorker::start(connector, props, client(&self.target), offsets)
     }
 
+    fn translator(&self) -> TestWorker {
+        let connector = Box::new(MirrorCheckpointConnector::new(MirrorEnvironment::new(dialer())));
+        let pair = SourceAndTarget::new("A", "B");
+        let props: Props = self.file().connector_config(&pair, MirrorConnector::Checkpoint);
+        TestWorker::start(connector, props, client(&self.target), Offsets::default())
+    }
+
     async fn mirrored(&self, end: i64) {
+        self.copied("A.orders", 0, end).await;
+    }
+
+    async fn copied(&self, copy: &str, partition: i32, end: i64) {
         eventually("the copy", || async {
-            (self.target.end_offset("A.orders", 0).ok()? >= end).then_some(())
+            (self.target.end_offset(copy, partition).ok()? >= end).then_some(())
         })
         .await;
     }
@@ -90,6 +120,10 @@ fn client(cluster: &Cluster) -> Client {
 }
 
 async fn produce(cluster: &Cluster, topic: &str, numbers: std::ops::Range<i64>) {
+    produce_to(cluster, (topic, 0), numbers).await;
+}
+
+async fn produce_to(cluster: &Cluster, (topic, partition): (&str, i32), numbers: std::ops::Range<i64>) {
     let client = client(cluster);
     let mut producer = Producer::new(client.clone(), producer_config(client.config()));
     let numbers: Vec<i64> = numbers.collect();
@@ -98,7 +132,7 @@ async fn produce(cluster: &Cluster, topic: &str, numbers: std::ops::Range<i64>) 
         for n in chunk {
             records.push(1_700_000_000_000 + n, None, Some(format!("v{n}").as_bytes()), []);
         }
-        producer.send(0, TopicPartition::new(topic, 0), records.build());
+        producer.send(0, TopicPartition::new(topic, partition), records.build());
         for outcome in producer.outcomes().await {
             outcome.result.unwrap();
         }
@@ -177,7 +211,7 @@ async fn the_way_back_knows_what_a_mirror_that_died_has_copied() {
     ];
     assert_eq!(found, expected);
     assert!(plan.notes[0].contains("offsets 350..359"), "{:?}", plan.notes);
-    for one in apply(&flow, Side::Source, plan, false).await.unwrap() {
+    for one in apply(&flow, Side::Source, plan, false, |_| {}).await.unwrap() {
         assert_eq!(one.committed.unwrap().len(), 1);
     }
     let committed: Vec<i64> = ["within", "unsaid", "others"]
@@ -185,4 +219,165 @@ async fn the_way_back_knows_what_a_mirror_that_died_has_copied() {
         .map(|group| pair.source.committed_offsets(group)[0].offset)
         .collect();
     assert_eq!(committed, [120, 345, 350]);
+}
+
+const IDENTITY: &str = "org.apache.kafka.connect.mirror.IdentityReplicationPolicy";
+
+/// The only position of a plan's only group.
+fn position(plan: &Plan) -> (String, Option<i64>, Precision) {
+    let [group] = &plan.groups[..] else {
+        panic!("one group: {plan:?}")
+    };
+    let [one] = &group.partitions[..] else {
+        panic!("one partition: {plan:?}")
+    };
+    (one.destination.to_string(), one.offset, one.precision)
+}
+
+#[tokio::test]
+async fn commands_know_copies_of_copies_and_copies_that_keep_their_names() {
+    for (policy, topic, copy) in [
+        (None, "Z.orders", "A.Z.orders"),
+        (Some(IDENTITY), "orders", "orders"),
+        (Some(IDENTITY), "Z.orders", "Z.orders"),
+    ] {
+        let more = policy.map(|class| ("replication.policy.class", class));
+        let pair = Pair::start_with(more.as_slice()).await;
+        pair.source.create_topic(topic, 1, &[]).unwrap();
+        produce(&pair.source, topic, 0..300).await;
+        let (source, target) = (Admin::new(client(&pair.source)), Admin::new(client(&pair.target)));
+        let commit = |topic: &str, offset| vec![(TopicPartition::new(topic, 0), OffsetAndMetadata::new(offset))];
+        source.alter_group_offsets("readers", commit(topic, 120)).await.unwrap();
+        let mirror = pair.mirror(Offsets::default());
+        pair.copied(copy, 0, 300).await;
+        mirror.stop().await;
+        assert_eq!(pair.verify().await.counts, counts(300, 0, 0, 0), "{copy}");
+
+        let flow = pair.flow();
+        let plan = plan_failover(&flow, &[], PATIENCE).await.unwrap();
+        assert_eq!(position(&plan), (format!("{copy}-0"), Some(120), Precision::Exact));
+        for one in apply(&flow, Side::Target, plan, false, |_| {}).await.unwrap() {
+            assert_eq!(one.committed.unwrap().len(), 1);
+        }
+        assert_eq!(pair.target.committed_offsets("readers")[0].offset, 120);
+        target.alter_group_offsets("readers", commit(copy, 200)).await.unwrap();
+        let plan = plan_switchback(&flow, &[]).await.unwrap();
+        assert_eq!(position(&plan), (format!("{topic}-0"), Some(200), Precision::Exact));
+        for one in apply(&flow, Side::Source, plan, false, |_| {}).await.unwrap() {
+            assert_eq!(one.committed.unwrap().len(), 1);
+        }
+        assert_eq!(pair.source.committed_offsets("readers")[0].offset, 200);
+
+        // No worker has stored how far it is: to the status, all is lag.
+        let status = flow_status(&flow, PATIENCE, Duration::ZERO).await.unwrap();
+        let [partition] = &status.partitions[..] else {
+            panic!("one partition: {status:?}")
+        };
+        let names = (partition.source.to_string(), partition.target.to_string());
+        assert_eq!(names, (format!("{topic}-0"), format!("{copy}-0")));
+        assert_eq!((partition.lag, partition.target_end), (Some(300), Some(300)));
+        // A batch of 100 records has 61 bytes of header, and each record a dozen.
+        let bytes = partition.lag_bytes.unwrap();
+        assert!((300 * 8..300 * 20).contains(&bytes), "{bytes}");
+    }
+}
+
+#[tokio::test]
+async fn many_partitions_are_compared_at_once_and_times_only_where_they_mean_something() {
+    let pair = Pair::start().await;
+    const PARTITIONS: i32 = 30;
+    pair.source.create_topic("orders", PARTITIONS, &[]).unwrap();
+    let stamped = [("message.timestamp.type", "LogAppendTime")];
+    pair.target.create_topic("A.orders", PARTITIONS, &stamped).unwrap();
+    for partition in 0..PARTITIONS {
+        let from = i64::from(partition) * 1000;
+        produce_to(&pair.source, ("orders", partition), from..from + 150).await;
+    }
+    let mirror = pair.mirror(Offsets::default());
+    for partition in 0..PARTITIONS {
+        pair.copied("A.orders", partition, 150).await;
+    }
+    mirror.stop().await;
+    // Whatever one partition lacks is not looked for in another.
+    produce_to(&pair.target, ("A.orders", 7), 0..3).await;
+    let flow = pair.flow();
+    let verify = async |ignores| {
+        let verifier = Verifier::start(&flow, &[], From::Beginning).await.unwrap();
+        let mut verifier = verifier.ignoring_timestamps(ignores);
+        let mut told = std::collections::BTreeSet::new();
+        let pass = verifier.pass(Duration::from_millis(400), true, |report| {
+            told.insert(report.source.partition);
+        });
+        pass.await.unwrap();
+        assert_eq!(told.len(), PARTITIONS as usize, "each is heard of");
+        verifier.reports().cloned().collect::<Vec<_>>()
+    };
+    for report in verify(true).await {
+        let extra = if report.source.partition == 7 { 3 } else { 0 };
+        assert_eq!(
+            (report.error, report.counts),
+            (None, counts(150, 0, extra, 0)),
+            "{}",
+            report.source
+        );
+    }
+    for report in verify(false).await {
+        assert!(report.counts.same == 0 && !report.is_same(true), "{report:?}");
+    }
+}
+
+#[tokio::test]
+async fn thousands_of_groups_fail_over_while_the_source_is_away() {
+    const FEW: usize = 500;
+    const MANY: usize = 5000;
+    let pair = Pair::start().await;
+    pair.source.create_topic("orders", 1, &[]).unwrap();
+    produce(&pair.source, "orders", 0..1000).await;
+    let source = Admin::new(client(&pair.source));
+    let partition = TopicPartition::new("orders", 0);
+    let commits = (0..MANY).map(|n| {
+        let offset = OffsetAndMetadata::new(n as i64 % 1001);
+        (Arc::from(format!("group-{n:04}")), vec![(partition.clone(), offset)])
+    });
+    for (group, result) in source.alter_offsets_of_groups(commits.collect()).await.unwrap() {
+        result.unwrap_or_else(|error| panic!("{group}: {}", error.chain()));
+    }
+    let (mirror, translator) = (pair.mirror(Offsets::default()), pair.translator());
+    pair.mirrored(1000).await;
+    eventually("a checkpoint of each group", || async {
+        let written = pair.target.records("A.checkpoints.internal", 0).ok()?;
+        let groups: std::collections::HashSet<_> = written.into_iter().map(|record| record.key).collect();
+        (groups.len() >= MANY).then_some(())
+    })
+    .await;
+    translator.stop().await;
+    mirror.stop().await;
+    pair.source.shutdown().await;
+
+    let flow = pair.flow();
+    let move_over = async |groups: &[String]| {
+        let started = tokio::time::Instant::now();
+        let plan = plan_failover(&flow, groups, Duration::from_millis(100)).await.unwrap();
+        let planned = started.elapsed();
+        let mut last = 0;
+        let applied = apply(&flow, Side::Target, plan, false, |done| last = done)
+            .await
+            .unwrap();
+        assert_eq!(last, applied.len());
+        assert!(applied.iter().all(|one| one.committed.is_ok() && one.plan.is_ready()));
+        (applied.len(), planned, started.elapsed())
+    };
+    let few: Vec<String> = (0..FEW).map(|n| format!("group-{n:04}")).collect();
+    let (moved, _, few_took) = move_over(&few).await;
+    assert_eq!(moved, FEW);
+    let (moved, planned, many_took) = move_over(&[]).await;
+    assert_eq!(moved, MANY);
+    for n in [0, 1, 999, 1000, 1001, 4999] {
+        let committed = pair.target.committed_offsets(&format!("group-{n:04}"));
+        assert_eq!(committed[0].offset, n % 1001, "group-{n:04}");
+    }
+    let said = format!("{MANY} groups: planned after {planned:?}, moved after {many_took:?}; {FEW}: {few_took:?}\n");
+    let _ = std::io::stderr().write_all(said.as_bytes());
+    // Ten times as many take about ten times as long, not a hundred times.
+    assert!(many_took < 40 * few_took, "{said}");
 }

@@ -26,7 +26,14 @@ pub struct Applied {
 
 /// Commits the offsets of a plan at `side`. Groups are looked at again right before: those in use are left alone, which
 /// the broker sees to as well, and none goes back unless `allow_rewind`. What is there already is not written again.
-pub async fn apply(flow: &Flow, side: Side, plan: Plan, allow_rewind: bool) -> Result<Vec<Applied>, OperatorError> {
+/// `tell` hears how many groups are done.
+pub async fn apply(
+    flow: &Flow,
+    side: Side,
+    plan: Plan,
+    allow_rewind: bool,
+    mut tell: impl FnMut(usize),
+) -> Result<Vec<Applied>, OperatorError> {
     let admin = match side {
         Side::Source => &flow.source,
         Side::Target => &flow.target,
@@ -42,6 +49,7 @@ pub async fn apply(flow: &Flow, side: Side, plan: Plan, allow_rewind: bool) -> R
         let ranges = flow.ask(side, "the partitions", ranges).await?;
         now.decide(&groups, &ranges);
         all.extend(commit(flow, side, admin, now.groups, allow_rewind).await?);
+        tell(all.len());
     }
     Ok(all)
 }

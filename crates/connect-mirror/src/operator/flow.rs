@@ -1,6 +1,6 @@
 use std::{future::Future, time::Duration};
 
-use config_def::{ConfigErrors, ConfigTransformer};
+use config_def::{ConfigErrors, ConfigTransformer, Props};
 use kafka_client::{Admin, Client, ClientConfig, ConsumerConfig, Error, config::IsolationLevel};
 
 use super::OperatorError;
@@ -23,6 +23,8 @@ pub struct Flow {
     /// Where the worker stores how far it has come, and how it is.
     pub(crate) offsets_topic: String,
     pub(crate) status_topic: String,
+    /// Where it keeps its connectors.
+    pub(crate) config_topic: String,
     pub(crate) source: Admin,
     pub(crate) target: Admin,
     pub(crate) timeout: Duration,
@@ -55,6 +57,7 @@ impl Flow {
         Ok(Self {
             offsets_topic: topic("offset.storage.topic"),
             status_topic: topic("status.storage.topic"),
+            config_topic: topic("config.storage.topic"),
             source: admin(&config.source_admin),
             target: admin(&config.target_admin),
             pair,
@@ -64,6 +67,15 @@ impl Flow {
             timeout,
             environment,
         })
+    }
+
+    /// The flow is run by a Connect worker with these properties, on the target, and not in dedicated mode.
+    pub fn on_worker(mut self, worker: &Props) -> Self {
+        let topic = |key: &str, unset: String| worker.get(key).cloned().unwrap_or(unset);
+        self.offsets_topic = topic("offset.storage.topic", self.offsets_topic);
+        self.status_topic = topic("status.storage.topic", self.status_topic);
+        self.config_topic = topic("config.storage.topic", self.config_topic);
+        self
     }
 
     /// The flow.

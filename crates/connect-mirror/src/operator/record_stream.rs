@@ -62,6 +62,7 @@ pub(super) struct RecordStream {
     next: i64,
     end: i64,
     patience: Duration,
+    ignores_timestamps: bool,
 }
 
 impl RecordStream {
@@ -86,7 +87,14 @@ impl RecordStream {
             next: from,
             end,
             patience,
+            ignores_timestamps: false,
         }
+    }
+
+    /// All records as if of one time.
+    pub(super) fn ignoring_timestamps(mut self, ignores: bool) -> Self {
+        self.ignores_timestamps = ignores;
+        self
     }
 
     /// Whether nothing is left before the end.
@@ -139,7 +147,11 @@ impl RecordStream {
         for record in records.iter() {
             let record = record.map_err(unreadable)?;
             if record.offset >= self.from {
-                into.push_back(Seen::of(&record));
+                let mut seen = Seen::of(&record);
+                if self.ignores_timestamps {
+                    seen.timestamp = 0;
+                }
+                into.push_back(seen);
             }
         }
         Ok(())

@@ -10,11 +10,12 @@ use kafka_client::{
     config::IsolationLevel,
     consumer::{Consumer, StartPosition},
 };
-use kafka_wire::{INFLATE_CAP_BYTES, TopicPartition};
+use kafka_wire::{Entry, INFLATE_CAP_BYTES, TopicPartition};
 use serde_json::Value;
 
 use super::{
     Flow, OperatorError,
+    connectors::ConnectorNames,
     destination::ranges_at,
     failover::{chain, plan_failover},
     plan::{GroupPlan, Plan, Precision},
@@ -50,6 +51,8 @@ pub struct PartitionStatus {
     pub target_end: Option<i64>,
     /// Source offsets still to be copied.
     pub lag: Option<i64>,
+    /// About how many bytes that is, at the size of the oldest batch that is not copied.
+    pub lag_bytes: Option<i64>,
     /// The age of the oldest record that is not copied.
     pub lag_seconds: Option<i64>,
 }
@@ -73,10 +76,11 @@ pub async fn flow_status(
     source_timeout: Duration,
     max_lag: Duration,
 ) -> Result<FlowStatus, OperatorError> {
+    let names = ConnectorNames::of(flow).await?;
     let (client, config) = flow.consumer(&flow.config.checkpoints_consumer);
     let mut positions: HashMap<TopicPartition, i64> = HashMap::new();
     let stored = read_all(&client, &config, &flow.offsets_topic, |record| {
-        if let Some((partition, offset)) = stored_offset(flow, record.key, record.value) {
+        if let Some((partition, offset)) = stored_offset(flow, &names, record.key, record.value) {
             match offset {
                 Some(offset) => _ = positions.insert(partition, offset),
                 None => _ = positions.remove(&partition),
@@ -86,7 +90,9 @@ pub async fn flow_status(
     flow.ask(Side::Target, &flow.offsets_topic, stored).await?;
     let mut tasks = BTreeMap::new();
     let states = read_all(&client, &config, &flow.status_topic, |record| {
-        if let Some((name, task)) = task_status(record.key, record.value) {
+        if let Some((name, task)) = task_status(record.key, record.value)
+            && names.owns(&name)
+        {
             match task {
                 Some(task) => _ = tasks.insert(name, task),
                 None => _ = tasks.remove(&name),
@@ -116,7 +122,7 @@ pub async fn flow_status(
     let groups = plan_failover(flow, &[], source_timeout).await?;
     let tasks: Vec<TaskStatus> = tasks.into_values().collect();
     objections.extend(lag_objection(&partitions, max_lag));
-    objections.extend(task_objections(&tasks));
+    objections.extend(task_objections(&tasks, &names));
     objections.extend(groups.groups.iter().filter_map(group_objection));
     Ok(FlowStatus {
         partitions,
@@ -158,10 +164,12 @@ async fn partitions(
         let target = remote(&source);
         let position = positions.get(&source).copied();
         let range = sources.and_then(|sources| sources.get(&source)).copied();
+        let lag = range.map(|(start, end)| (end - position.unwrap_or(start).max(start)).max(0));
         PartitionStatus {
             target_end: targets.get(&target).map(|range| range.1),
-            lag: range.map(|(start, end)| (end - position.unwrap_or(start).max(start)).max(0)),
+            lag,
             source_end: range.map(|range| range.1),
+            lag_bytes: lag.filter(|lag| *lag == 0),
             lag_seconds: None,
             position,
             source,
@@ -193,20 +201,18 @@ async fn measure_ages(flow: &Flow, partitions: &mut [PartitionStatus]) {
             return;
         };
         for fetched in polled.fetched {
-            let first = fetched.batches.iter().find_map(|entry| {
-                let records = entry.records(INFLATE_CAP_BYTES).ok()?;
-                let mut records = records.iter().map_while(Result::ok);
-                records
-                    .find(|record| record.offset >= fetched.from)
-                    .map(|record| record.timestamp)
-            });
+            let first = fetched
+                .batches
+                .iter()
+                .find_map(|entry| first_record(entry, fetched.from));
             let Some(partition) = waiting.get_mut(&fetched.partition) else {
                 continue;
             };
-            if let Some(timestamp) = first {
+            if let Some((timestamp, bytes)) = first {
                 partition.lag_seconds = Some(((now - timestamp) / 1000).max(0));
+                partition.lag_bytes = partition.lag.map(|lag| (lag as f64 * bytes) as i64);
             } else if partition.source_end.is_some_and(|end| fetched.next_offset >= end) {
-                partition.lag = Some(0);
+                (partition.lag, partition.lag_bytes) = (Some(0), Some(0));
             } else {
                 continue;
             }
@@ -214,6 +220,18 @@ async fn measure_ages(flow: &Flow, partitions: &mut [PartitionStatus]) {
             waiting.remove(&fetched.partition);
         }
     }
+}
+
+/// The time of the first record from offset `from` on, and how many bytes a record of its batch has.
+fn first_record(entry: &Entry, from: i64) -> Option<(i64, f64)> {
+    let records = entry.records(INFLATE_CAP_BYTES).ok()?;
+    let records: Vec<(i64, i64)> = records
+        .iter()
+        .map_while(Result::ok)
+        .map(|record| (record.offset, record.timestamp))
+        .collect();
+    let (_, timestamp) = records.iter().find(|(offset, _)| *offset >= from)?;
+    Some((*timestamp, entry.size_bytes() as f64 / records.len() as f64))
 }
 
 fn lag_objection(partitions: &[PartitionStatus], max_lag: Duration) -> Option<String> {
@@ -233,13 +251,17 @@ fn lag_objection(partitions: &[PartitionStatus], max_lag: Duration) -> Option<St
     ))
 }
 
-fn task_objections(tasks: &[TaskStatus]) -> Vec<String> {
+fn task_objections(tasks: &[TaskStatus], names: &ConnectorNames) -> Vec<String> {
     let not_running = tasks.iter().filter(|task| task.state != "RUNNING");
     let mut objections: Vec<String> = not_running
         .map(|task| format!("{} is {}", task.name, task.state))
         .collect();
-    if !tasks.iter().any(|task| task.name.starts_with("MirrorSourceConnector-")) {
-        objections.push("no task of MirrorSourceConnector is known".to_owned());
+    if !tasks.iter().any(|task| names.is_copying(&task.name)) {
+        let connectors: Vec<&str> = names.source.iter().map(String::as_str).collect();
+        objections.push(match connectors.is_empty() {
+            true => "no MirrorSourceConnector of this flow is known".to_owned(),
+            false => format!("no task of {} is known", connectors.join(" or ")),
+        });
     }
     objections
 }
@@ -267,10 +289,15 @@ fn group_objection(group: &GroupPlan) -> Option<String> {
 
 /// A record of the offsets topic, if it is about this flow: `["MirrorSourceConnector",{"cluster":…}]`. The stored offset is
 /// that of the last record that was copied.
-fn stored_offset(flow: &Flow, key: Option<&[u8]>, value: Option<&[u8]>) -> Option<(TopicPartition, Option<i64>)> {
+fn stored_offset(
+    flow: &Flow,
+    names: &ConnectorNames,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+) -> Option<(TopicPartition, Option<i64>)> {
     let key: Value = serde_json::from_slice(key?).ok()?;
     let (connector, partition) = (key.get(0)?.as_str()?, key.get(1)?);
-    if connector != flow.copying.connector.connector_name || partition.get("cluster")?.as_str()? != flow.pair.source {
+    if !names.source.contains(connector) || partition.get("cluster")?.as_str()? != flow.pair.source {
         return None;
     }
     let number = i32::try_from(partition.get("partition")?.as_i64()?).ok()?;

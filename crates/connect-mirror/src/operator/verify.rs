@@ -1,15 +1,17 @@
 //! Compares source and target by content.
 //!
-//! Partition by partition, both sides are read side by side from where the offset syncs say that they meet; without
+//! A few partitions at a time, both sides are read side by side from where the offset syncs say that they meet; without
 //! syncs, from where the target has the source's first record. What is in memory is one answer of a broker and a bounded
-//! look ahead for each side.
+//! look ahead for each side of these.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
 
+use futures_util::{StreamExt, stream};
 use kafka_client::config::IsolationLevel;
 use kafka_wire::TopicPartition;
 
@@ -23,6 +25,9 @@ use crate::{checkpoint::round::TopicKinds, client_props::Side, offset_runs::Offs
 
 /// How often a target that is behind is asked for more.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
+/// Partitions that are compared at a time: enough to hide the way to a far cluster, few enough to hold in memory.
+const PARTITIONS_AT_ONCE: usize = 8;
 
 /// What of the source is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +94,7 @@ struct PartitionVerifier {
     next_target: i64,
     /// The target is read on until it has the first record of the source.
     seeks: bool,
+    ignores_timestamps: bool,
 }
 
 impl<'a> Verifier<'a> {
@@ -164,7 +170,7 @@ impl<'a> Verifier<'a> {
         &mut self,
         wait: Duration,
         is_last: bool,
-        mut tell: impl FnMut(&PartitionReport),
+        tell: impl FnMut(&PartitionReport),
     ) -> Result<(), OperatorError> {
         let flow = self.flow;
         let names = |of: fn(&PartitionReport) -> &TopicPartition, all: &[PartitionVerifier]| -> Vec<TopicPartition> {
@@ -176,15 +182,31 @@ impl<'a> Verifier<'a> {
         let sources = names(|report| &report.source, &self.partitions).into_iter();
         let sources = ranges_at(&flow.source, sources, flow.source_isolation());
         let sources = flow.ask(Side::Source, "the partitions", sources).await?;
-        for partition in &mut self.partitions {
+        let tell = RefCell::new(tell);
+        let tell = &|report: &PartitionReport| (tell.borrow_mut())(report);
+        let passes = self.partitions.iter_mut().map(|partition| {
             let target = targets.get(&partition.report.target).copied();
-            if let Some((_, end)) = sources.get(&partition.report.source) {
-                partition.report.end = *end;
-                partition.report.error = partition.pass(flow, target, wait, is_last, &mut tell).await.err();
+            let source = sources.get(&partition.report.source).copied();
+            async move {
+                if let Some((_, end)) = source {
+                    partition.report.end = end;
+                    partition.report.error = partition.pass(flow, target, wait, is_last, tell).await.err();
+                }
+                tell(&partition.report);
             }
-            tell(&partition.report);
-        }
+        });
+        stream::iter(passes)
+            .for_each_concurrent(PARTITIONS_AT_ONCE, |pass| pass)
+            .await;
         Ok(())
+    }
+
+    /// Where the target's broker stamps records (`message.timestamp.type=LogAppendTime`), times say nothing.
+    pub fn ignoring_timestamps(mut self, ignores: bool) -> Self {
+        for partition in &mut self.partitions {
+            partition.ignores_timestamps = ignores;
+        }
+        self
     }
 
     /// What was found so far.
@@ -237,6 +259,7 @@ impl PartitionVerifier {
             comparison: Comparison::default(),
             next_target: from_target,
             seeks,
+            ignores_timestamps: false,
         }
     }
 
@@ -250,7 +273,8 @@ impl PartitionVerifier {
         let target = self.report.target.clone();
         let committed = IsolationLevel::ReadCommitted;
         let target = RecordStream::new(client, &config, committed, target, place, flow.timeout);
-        (source, target)
+        let ignores = self.ignores_timestamps;
+        (source.ignoring_timestamps(ignores), target.ignoring_timestamps(ignores))
     }
 
     async fn pass(
@@ -259,7 +283,7 @@ impl PartitionVerifier {
         target: Option<(i64, i64)>,
         wait: Duration,
         is_last: bool,
-        tell: &mut impl FnMut(&PartitionReport),
+        tell: &impl Fn(&PartitionReport),
     ) -> Result<(), String> {
         let is_empty = self.report.next >= self.report.end;
         let Some((_, target_end)) = target else {
@@ -269,6 +293,10 @@ impl PartitionVerifier {
                 false => Err(format!("cluster {} has no {}", flow.pair.target, self.report.target)),
             };
         };
+        if is_empty && self.next_target >= target_end {
+            self.report.pending = 0;
+            return Ok(());
+        }
         let (mut source, mut target) = self.streams(flow, target_end);
         if self.seeks {
             self.seek(flow, &mut source, &mut target).await?;
