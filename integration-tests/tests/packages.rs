@@ -27,17 +27,26 @@ fn run(command: &mut Command) -> String {
 /// Whether this machine has a tool; says so if it does not.
 fn has(tool: &str) -> bool {
     let found = env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|dir| dir.join(tool).is_file());
-    let required = env::var("HELIOGRAPH_REQUIRE_KAFKA").is_ok_and(|value| value == "1");
-    assert!(found || !required, "HELIOGRAPH_REQUIRE_KAFKA=1, and there is no {tool}");
     if !found {
         report(&format!("skipped: needs {tool}"));
     }
     found
 }
 
+/// The same, for what packages cannot be made without.
+fn has_what_is_needed() -> bool {
+    let found = ["python3", "objdump", "dpkg-deb"].into_iter().all(has);
+    let required = env::var("HELIOGRAPH_REQUIRE_KAFKA").is_ok_and(|value| value == "1");
+    assert!(
+        found || !required,
+        "HELIOGRAPH_REQUIRE_KAFKA=1, and packages cannot be made here"
+    );
+    found
+}
+
 #[test]
 fn archives_have_everything_in_its_place() {
-    if !["python3", "objdump", "dpkg-deb"].into_iter().all(has) {
+    if !has_what_is_needed() {
         return;
     }
     let out = scratch_dir("packages");
@@ -114,7 +123,30 @@ fn check_debian(package: &Path, version: &str, root: &Path) {
     assert_eq!(conffiles, expected);
     check_bill_of_materials(&root.join("usr/share/doc/heliograph/heliograph.cdx.json"), version);
     check_completions(root);
+    check_manual(root);
     check_units(root);
+}
+
+/// Pages that a formatter takes without a warning, one for each command.
+fn check_manual(root: &Path) {
+    let pages = root.join("usr/share/man/man1");
+    let help = run(Command::new(heliograph_binary()).arg("--help"));
+    let (_, commands) = help.split_once("Commands:\n").expect("commands");
+    let commands = commands.lines().take_while(|line| !line.is_empty());
+    for command in commands
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+    {
+        assert!(
+            pages.join(format!("heliograph-{command}.1.gz")).is_file(),
+            "{command} has no page"
+        );
+    }
+    if has("groff") {
+        let script = format!("gzip -cd '{}'/*.gz | groff -Kutf8 -man -Tutf8 -ww -z", pages.display());
+        let (status, out, err) = output(Command::new("sh").args(["-c", &script]), "", PATIENCE);
+        assert!(status.success() && (out + &err).is_empty(), "{status}");
+    }
 }
 
 /// Units that systemd takes, running what the package brings.
@@ -148,6 +180,13 @@ fn check_units(root: &Path) {
         let said = out + &err;
         let about_it: Vec<&str> = said.lines().filter(|line| line.contains("heliograph")).collect();
         assert!(status.success() && about_it.is_empty(), "{unit}: {status}\n{said}");
+    }
+    if has("systemd-sysusers") {
+        run(Command::new("systemd-sysusers")
+            .arg(format!("--root={}", root.display()))
+            .arg("heliograph.conf"));
+        let users = fs::read_to_string(root.join("etc/passwd")).expect("it was made");
+        assert!(users.lines().any(|line| line.starts_with("heliograph:")), "{users}");
     }
 }
 

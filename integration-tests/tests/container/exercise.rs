@@ -298,6 +298,11 @@ fn its_commands_show_what_it_says() {
     ] {
         mirror.process.wait_for_line(line, SOON);
     }
+    let log = mirror.process.log();
+    assert!(
+        !log.contains("reaches nothing") && !log.contains("did you mean"),
+        "{log}"
+    );
     let topics = [
         "source.orders\n",
         "source.payments\n",

@@ -134,7 +134,9 @@ fn the_workers_manifest_configures_them_by_their_environment() {
     let documents = manifest::read(&repository().join("docker/kubernetes/connect-distributed.yaml"));
     let (workers, config) = (of_kind(&documents, "StatefulSet"), of_kind(&documents, "ConfigMap"));
     check_pod(&documents, workers);
-    let container = &workers["spec"]["template"]["spec"]["containers"][0];
+    let pod = &workers["spec"]["template"]["spec"];
+    assert_eq!(pod["enableServiceLinks"], false, "the service's name begins like the settings");
+    let container = &pod["containers"][0];
     assert_eq!(
         container["envFrom"][0]["configMapRef"]["name"],
         config["metadata"]["name"]
