@@ -10,6 +10,7 @@ mod conformance;
 mod disk;
 mod drill;
 mod errors;
+mod exactly_once;
 mod fidelity;
 mod groups;
 mod interop;

@@ -20,7 +20,7 @@ integration_tests::real_scenarios!(
 const PARTITIONS: i32 = 8;
 
 /// A MirrorSourceConnector as it is POSTed, from the pair's source to its target under `alias`.
-fn mirror_source(kafka: &Pair, alias: &str, topic: &str, more: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(crate) fn mirror_source(kafka: &Pair, alias: &str, topic: &str, more: &[(&str, &str)]) -> Vec<(String, String)> {
     let (source, target) = (kafka.source.bootstrap_servers(), kafka.target.bootstrap_servers());
     [
         (
@@ -44,7 +44,7 @@ fn mirror_source(kafka: &Pair, alias: &str, topic: &str, more: &[(&str, &str)]) 
     .collect()
 }
 
-fn put(worker: &ConnectWorker, name: &str, config: &[(String, String)]) {
+pub(crate) fn put(worker: &ConnectWorker, name: &str, config: &[(String, String)]) {
     let config: Vec<(&str, &str)> = config
         .iter()
         .map(|(key, value)| (key.as_str(), value.as_str()))
