@@ -12,6 +12,8 @@ mod scrape;
 mod worker;
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;
 
 pub use self::scrape::{Metrics, Options, Worker};
