@@ -18,10 +18,19 @@ use crate::{
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
-/// The runs of the partitions of a task.
+/// The header of an offset sync that names its source topic by id, in 16 bytes. A topic that is deleted and made again has
+/// another, which a stored offset does not tell.
+pub(crate) const TOPIC_ID_HEADER: &[u8] = b"heliograph.topic.id";
+
+/// The ids of the topics of partitions.
+pub(crate) type PartitionTopicIds = HashMap<TopicPartition, u128>;
+
+/// What is known of the partitions of a task.
 #[derive(Debug, Default)]
 pub(crate) struct OffsetSyncHistory {
     pub(crate) runs: HashMap<TopicPartition, OffsetRuns>,
+    /// The topics that were copied, where the newest sync says so.
+    pub(crate) topic_ids: PartitionTopicIds,
     /// Whether it is all that there is.
     pub(crate) is_complete: bool,
 }
@@ -40,8 +49,8 @@ pub(crate) async fn load_history(
             Ok(reader) => break reader,
             Err(error) if is_missing(&error) => {
                 return OffsetSyncHistory {
-                    runs: HashMap::new(),
                     is_complete: true,
+                    ..OffsetSyncHistory::default()
                 };
             }
             Err(error) if error.code() == Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED) => {
@@ -59,14 +68,39 @@ pub(crate) async fn load_history(
         }
     };
     let mut store = OffsetSyncStore::new(false);
+    let mut topic_ids = PartitionTopicIds::new();
     while !reader.is_at_end() {
         reader
-            .read(|record| take(&mut store, record, |partition| wanted.contains(partition)))
+            .read(|record| {
+                take(&mut store, record, |partition| wanted.contains(partition));
+                note_topic_id(&mut topic_ids, record, |partition| wanted.contains(partition));
+            })
             .await;
     }
     OffsetSyncHistory {
         runs: store.into_runs(),
+        topic_ids,
         is_complete: true,
+    }
+}
+
+/// The newest sync of a partition counts; one without the header comes from someone who does not look at ids.
+fn note_topic_id(ids: &mut PartitionTopicIds, record: &Record<'_>, is_wanted: impl Fn(&TopicPartition) -> bool) {
+    let Ok(sync) = OffsetSync::decode(record.key, record.value) else {
+        return;
+    };
+    if !is_wanted(&sync.topic_partition) {
+        return;
+    }
+    let headers = &record.headers;
+    match headers.last(TOPIC_ID_HEADER) {
+        // A later one of the same writer says it.
+        Some(None) => {}
+        Some(Some(id)) => match <[u8; 16]>::try_from(id) {
+            Ok(id) => _ = ids.insert(sync.topic_partition, u128::from_be_bytes(id)),
+            Err(_) => _ = ids.remove(&sync.topic_partition),
+        },
+        None => _ = ids.remove(&sync.topic_partition),
     }
 }
 

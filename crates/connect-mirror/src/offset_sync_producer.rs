@@ -6,16 +6,24 @@
 //! Each sync carries the runs that are known of its partition, so that the last one, which compaction leaves, tells all.
 //! Those of earlier lives are read from the topic first.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use kafka_client::{Client, ConsumerConfig, ProducerConfig, producer::Producer};
 use kafka_wire::{BatchBuilder, Compression, OutgoingBatch, TopicPartition};
-use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::Instant,
+};
 
 use crate::{
     clock::Clock,
     offset_runs::{CarriedRuns, OffsetRuns, RUNS_HEADER},
-    offset_sync_history::{OffsetSyncHistory, load_history},
+    offset_sync_history::{OffsetSyncHistory, PartitionTopicIds, TOPIC_ID_HEADER, load_history},
     offset_sync_writer::Point,
     records::{EncodeError, OffsetSync},
 };
@@ -50,7 +58,12 @@ impl QueuedSync {
 pub(crate) struct OffsetSyncProducer {
     queue: mpsc::Sender<QueuedSync>,
     child: JoinSet<()>,
+    topic_ids: TopicIdsNow,
+    former_topic_ids: Option<oneshot::Receiver<PartitionTopicIds>>,
 }
+
+/// The ids of the topics that are copied now, by the numbers of their partitions.
+type TopicIdsNow = Arc<Mutex<BTreeMap<usize, u128>>>;
 
 impl OffsetSyncProducer {
     /// Starts the child. `sources` names the partitions by the numbers under which syncs are handed in.
@@ -62,6 +75,8 @@ impl OffsetSyncProducer {
         clock: Clock,
     ) -> Self {
         let (queue, requests) = mpsc::channel(QUEUED_SYNCS);
+        let (tell, former_topic_ids) = oneshot::channel();
+        let topic_ids = TopicIdsNow::default();
         let writer = Writer {
             producer: Producer::new(client, config),
             target: TopicPartition::new(topic, 0),
@@ -74,15 +89,34 @@ impl OffsetSyncProducer {
             not_before: None,
             next_tag: 0,
             history: OffsetSyncHistory::default(),
+            topic_ids: topic_ids.clone(),
         };
         let mut child = JoinSet::new();
         let topic = topic.to_owned();
         child.spawn(async move {
             // Meanwhile the newest sync of each partition waits with the task, and data flows on.
             let history = load_history(&reader, &reader_config, &topic, &writer.sources).await;
+            // A task that has waited long enough does not listen any more.
+            let _ = tell.send(history.topic_ids.clone());
             Writer { history, ..writer }.run().await;
         });
-        Self { queue, child }
+        Self {
+            queue,
+            child,
+            topic_ids,
+            former_topic_ids: Some(former_topic_ids),
+        }
+    }
+
+    /// What earlier lives of the task have noted of their topics; comes once.
+    pub(crate) fn take_former_topic_ids(&mut self) -> Option<oneshot::Receiver<PartitionTopicIds>> {
+        self.former_topic_ids.take()
+    }
+
+    /// The topic of a partition has this id now, and syncs are to say so.
+    pub(crate) fn set_topic_id(&self, partition: usize, id: u128) {
+        let mut ids = self.topic_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.insert(partition, id);
     }
 
     /// Queues a sync if there is room.
@@ -106,7 +140,7 @@ impl OffsetSyncProducer {
 
     /// Lets the child write `last` and what it has, and ends it.
     pub(crate) async fn stop(self, last: Vec<QueuedSync>) {
-        let Self { queue, mut child } = self;
+        let Self { queue, mut child, .. } = self;
         let finish = async {
             for sync in last {
                 if queue.send(sync).await.is_err() {
@@ -136,6 +170,7 @@ struct Writer {
     not_before: Option<Instant>,
     next_tag: u64,
     history: OffsetSyncHistory,
+    topic_ids: TopicIdsNow,
 }
 
 impl Writer {
@@ -200,11 +235,21 @@ impl Writer {
                 upstream_offset: point.upstream,
                 downstream_offset: point.downstream,
             };
-            let runs = (newest[partition] == at).then(|| self.runs(&sync.topic_partition, seen).encode());
-            let header = (RUNS_HEADER, runs.as_deref());
-            batch.push(self.clock.now_ms(), Some(&sync.key()?), Some(&sync.value()), [header]);
+            let is_newest = newest[partition] == at;
+            let runs = is_newest.then(|| self.runs(&sync.topic_partition, seen).encode());
+            let topic_id = self.topic_id(*partition).filter(|_| is_newest).map(u128::to_be_bytes);
+            let headers = [
+                (RUNS_HEADER, runs.as_deref()),
+                (TOPIC_ID_HEADER, topic_id.as_ref().map(|id| &id[..])),
+            ];
+            batch.push(self.clock.now_ms(), Some(&sync.key()?), Some(&sync.value()), headers);
         }
         Ok(batch.build())
+    }
+
+    fn topic_id(&self, partition: usize) -> Option<u128> {
+        let ids = self.topic_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.get(&partition).copied()
     }
 
     fn runs(&self, partition: &TopicPartition, seen: &OffsetRuns) -> CarriedRuns {

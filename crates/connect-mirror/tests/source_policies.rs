@@ -178,6 +178,51 @@ async fn a_topic_made_again_fails_the_task_if_it_is_to() {
     assert!(error.contains("topic t was deleted and created again"), "{error}");
 }
 
+/// The offset that was stored is one of the new topic, too: only the id tells that it is another.
+#[tokio::test]
+async fn a_topic_made_again_while_nobody_looked_is_copied_from_its_beginning() {
+    let pair = Pair::start().await;
+    pair.source.create_topic("t", 1, &[]).unwrap();
+    produce_numbers(&pair.source, "t", 0, 0, 5).await;
+    let worker = pair.mirror(&[], Offsets::default());
+    pair.mirrored("t").await;
+    eventually("an offset sync", || async {
+        (!pair.syncs("t", 0).is_empty()).then_some(())
+    })
+    .await;
+    let offsets = worker.stop().await;
+    let before = contents(&pair.target, "A.t", 0);
+    pair.source.delete_topic("t").unwrap();
+    pair.source.create_topic("t", 1, &[]).unwrap();
+    produce_numbers(&pair.source, "t", 0, 100, 9).await;
+
+    let error = failure(task(&pair, Some(4), &[FAIL]).await).await;
+    assert!(error.contains("topic t was deleted and created again"), "{error}");
+
+    let worker = pair.mirror(&[], offsets);
+    let expected = [before, contents(&pair.source, "t", 0)].concat();
+    let found = eventually("the new records behind the old", || async {
+        let found = contents(&pair.target, "A.t", 0);
+        (found.len() >= expected.len()).then_some(found)
+    })
+    .await;
+    assert_eq!(found, expected);
+    eventually("the new topic's sync", || async {
+        pair.syncs("t", 0).contains(&(0, 5)).then_some(())
+    })
+    .await;
+
+    // The next life knows the new one.
+    let offsets = worker.stop().await;
+    let worker = pair.mirror(&[FAIL], offsets);
+    produce_numbers(&pair.source, "t", 0, 200, 2).await;
+    eventually("what came since", || async {
+        (contents(&pair.target, "A.t", 0).len() == 16).then_some(())
+    })
+    .await;
+    worker.stop().await;
+}
+
 /// A cluster under two aliases: heartbeats and topics are copied once, and their copies are not.
 #[tokio::test]
 async fn copies_within_one_cluster_are_not_copied_again() {

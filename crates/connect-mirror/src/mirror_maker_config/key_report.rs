@@ -439,6 +439,7 @@ fn flow_names() -> Vec<&'static str> {
         .iter()
         .copied()
         .chain([USE_DEFAULTS_FROM.name])
+        .chain(OWN_CONFIG_DEF.keys().map(|key| key.name))
         .chain(framework)
         .collect()
 }
@@ -490,8 +491,31 @@ mod tests {
             source->destination.use.defaults.from=source\nsource->destination.transforms.x.type=y\n\
             source->destination.source.consumer.max.poll.records=5\nsecurity.protocol=PLAINTEXT\n\
             dedicated.mode.enable.internal.rest=true\nproducer.linger.ms=7\nconsumer.max.poll.records=3\n\
-            source->destination.exactly.once.support=requested\nconfig.providers=env\nconfig.providers.env.class=E\n";
+            source->destination.exactly.once.support=requested\nconfig.providers=env\nconfig.providers.env.class=E\n\
+            heliograph.source.loss.policy=fail\nsource->destination.heliograph.loop.detection.enabled=false\n";
         assert_eq!(report(more).warnings().collect::<Vec<_>>(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_flow_that_keeps_names_knows_what_the_flow_back_copies() {
+        let props = |more: &str| {
+            let file = properties::parse(format!("{FILE}{more}").as_bytes()).expect("a good file");
+            let config = MirrorMakerConfig::parse(file.props(), &ConfigTransformer::identity()).expect("good settings");
+            let pair = SourceAndTarget::new("source", "destination");
+            config.connector_config(&pair, MirrorConnector::Source)
+        };
+        let identity = "replication.policy.class=org.apache.kafka.connect.mirror.IdentityReplicationPolicy\n";
+        let back = "destination->source.enabled=true\ndestination->source.topics=a, b\ntopics.exclude=c\n";
+        let both = props(&format!("{identity}{back}"));
+        assert_eq!(both["heliograph.reverse.topics"], "a, b");
+        assert_eq!(both["heliograph.reverse.topics.exclude"], "c");
+        let with_default_topics = props(&format!("{identity}destination->source.enabled=true\n"));
+        assert_eq!(with_default_topics["heliograph.reverse.topics"], ".*");
+        for one_way_or_renaming in [identity, back] {
+            assert!(!props(one_way_or_renaming).contains_key("heliograph.reverse.topics"));
+        }
+        let policy = props("heliograph.source.loss.policy=fail\n");
+        assert_eq!(policy["heliograph.source.loss.policy"], "fail");
     }
 
     #[test]

@@ -2,22 +2,24 @@
 //!
 //! Everything that is half done lives in the struct, so that [`Copier::poll`] may be dropped at any await.
 
+mod losses;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
 };
 
 use connect_api::{BatchOutcome, ConnectError, Refusal, SourceBatch, SourceOffset};
-use kafka_client::consumer::{Consumer, ConsumerEvent, Fetched, StartPosition};
+use kafka_client::consumer::{Consumer, Fetched};
 use kafka_wire::{Compression, Entry, TopicPartition};
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
     carry::{self, Carried, CarryRules, Unreadable},
-    loss::SourceLoss,
+    former_topics::FormerTopics,
+    loss,
     own_config::SourceLossPolicy,
     partition::{Held, Partition},
-    refresh::another_cluster,
     task_log::{self, error_chain},
 };
 use crate::{
@@ -60,6 +62,9 @@ pub(crate) struct Copier {
     /// The cluster that was read first.
     cluster_id: Option<Arc<str>>,
     pauses_at_cluster_change: bool,
+    former: FormerTopics,
+    /// Partitions whose topic's id is not known, or not compared with the former one.
+    unidentified: Vec<usize>,
 }
 
 struct Waiting {
@@ -95,6 +100,7 @@ impl Copier {
         Self {
             task_id,
             consumer,
+            unidentified: (0..partitions.len()).collect(),
             partitions,
             index,
             compression,
@@ -107,7 +113,14 @@ impl Copier {
             loss_policy: SourceLossPolicy::Report,
             cluster_id: None,
             pauses_at_cluster_change: true,
+            former: FormerTopics::default(),
         }
+    }
+
+    /// Compares the topics with those that earlier lives of the task have copied, before anything is read.
+    pub(crate) fn with_former_topics(mut self, former: FormerTopics) -> Self {
+        self.former = former;
+        self
     }
 
     /// What to do when the source has lost something, or is another.
@@ -126,8 +139,12 @@ impl Copier {
             }
             self.set_pauses(Instant::now());
             let next_release = self.partitions.iter().filter_map(Partition::resumes_at).min();
-            let has_room = self.in_flight_bytes < TASK_BUDGET_BYTES;
-            let polled = tokio::select! {
+            let has_room = self.in_flight_bytes < TASK_BUDGET_BYTES && !self.former.are_waited_for();
+            let mut polled = tokio::select! {
+                () = self.former.arrive() => {
+                    self.unidentified = (0..self.partitions.len()).collect();
+                    continue;
+                }
                 polled = self.consumer.poll(), if has_room => polled,
                 () = sleep_until(next_release) => continue,
                 () = room_for_sync(self.syncs.as_ref()) => {
@@ -135,6 +152,11 @@ impl Copier {
                     continue;
                 }
             };
+            for topic in self.learn_topic_ids() {
+                polled.fetched.retain(|fetched| fetched.partition.topic != topic);
+                polled.events.retain(|event| loss::topic_of(event) != Some(&topic));
+                self.on_recreated(&topic, false)?;
+            }
             task_log::consumer_events(&self.task_id, &polled.events);
             for event in &polled.events {
                 self.on_event(event)?;
@@ -337,96 +359,6 @@ impl Copier {
                 entry,
             });
             from = next;
-        }
-    }
-
-    fn on_event(&mut self, event: &ConsumerEvent) -> Result<(), ConnectError> {
-        match event {
-            ConsumerEvent::Gap { partition, from, to } => {
-                self.moved(partition, *to, u64::try_from(to - from).unwrap_or(0));
-                self.lost(SourceLoss::Removed {
-                    partition: partition.clone(),
-                    from: *from,
-                    to: *to,
-                })
-            }
-            ConsumerEvent::Rewound { partition, from, to } => {
-                let unread = self.unread(partition, *from);
-                self.moved(partition, *to, unread);
-                self.lost(SourceLoss::Truncated {
-                    partition: partition.clone(),
-                    from: *from,
-                    to: *to,
-                    unread,
-                })
-            }
-            ConsumerEvent::TopicRecreated { topic } => self.on_recreated(topic),
-            ConsumerEvent::Started { partition, to } => {
-                self.moved(partition, *to, 0);
-                Ok(())
-            }
-            ConsumerEvent::Unavailable { .. } | ConsumerEvent::Recovered { .. } => Ok(()),
-        }
-    }
-
-    /// Reading goes on at `to`; `lost` offsets before it will never be copied.
-    fn moved(&mut self, partition: &TopicPartition, to: i64, lost: u64) {
-        if let Some(at) = self.index.get(partition) {
-            self.partitions[*at].position = to;
-            self.partitions[*at].metrics.lost(lost);
-        }
-    }
-
-    /// How many offsets from `position` on the source was seen to have.
-    fn unread(&self, partition: &TopicPartition, position: i64) -> u64 {
-        let end = self.consumer.high_watermark(partition);
-        end.map_or(0, |end| u64::try_from(end - position).unwrap_or(0))
-    }
-
-    fn lost(&self, loss: SourceLoss) -> Result<(), ConnectError> {
-        loss.tell(&self.task_id);
-        match self.loss_policy {
-            SourceLossPolicy::Fail => Err(loss.into_error()),
-            SourceLossPolicy::Report | SourceLossPolicy::Restart => Ok(()),
-        }
-    }
-
-    /// Offsets of another topic mean nothing here: its partitions are read as if they were new.
-    fn on_recreated(&mut self, topic: &Arc<str>) -> Result<(), ConnectError> {
-        self.expect_same_cluster()?;
-        let start = match self.loss_policy {
-            SourceLossPolicy::Restart => StartPosition::Beginning,
-            SourceLossPolicy::Report | SourceLossPolicy::Fail => StartPosition::Reset,
-        };
-        let (mut partitions, mut unread) = (0, 0);
-        for at in 0..self.partitions.len() {
-            if self.partitions[at].source.topic != *topic {
-                continue;
-            }
-            let name = self.partitions[at].source.clone();
-            let lost = self.unread(&name, self.partitions[at].position);
-            partitions += 1;
-            unread += lost;
-            self.moved(&name, 0, lost);
-            self.partitions[at].begin_another_log();
-            self.partitions[at].metrics.held_back(None);
-            self.consumer.assign(vec![(name, start)]);
-        }
-        self.lost(SourceLoss::Recreated {
-            topic: topic.clone(),
-            partitions,
-            unread,
-        })
-    }
-
-    /// Topics are made anew all at once when another cluster answers under the address of the source.
-    fn expect_same_cluster(&self) -> Result<(), ConnectError> {
-        let now = self.consumer.cluster_id();
-        match (&self.cluster_id, &now) {
-            (Some(before), Some(now)) if before != now && self.pauses_at_cluster_change => {
-                Err(another_cluster("source", before, now))
-            }
-            _ => Ok(()),
         }
     }
 

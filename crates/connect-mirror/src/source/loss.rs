@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use connect_api::ConnectError;
+use kafka_client::consumer::ConsumerEvent;
 use kafka_wire::TopicPartition;
 
 use super::own_config::SOURCE_LOSS_POLICY;
@@ -92,6 +93,17 @@ impl SourceLoss {
         ConnectError::new(format!(
             "{what}. To accept it, set {SOURCE_LOSS_POLICY} to report or restart, or alter the connector's offsets"
         ))
+    }
+}
+
+/// The topic whose offsets `event` is about, if it is about offsets.
+pub(crate) fn topic_of(event: &ConsumerEvent) -> Option<&Arc<str>> {
+    match event {
+        ConsumerEvent::Gap { partition, .. }
+        | ConsumerEvent::Rewound { partition, .. }
+        | ConsumerEvent::Started { partition, .. } => Some(&partition.topic),
+        ConsumerEvent::TopicRecreated { topic } => Some(topic),
+        ConsumerEvent::Unavailable { .. } | ConsumerEvent::Recovered { .. } => None,
     }
 }
 

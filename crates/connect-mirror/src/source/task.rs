@@ -12,6 +12,7 @@ use kafka_wire::TopicPartition;
 use super::{
     config::MirrorSourceTaskConfig,
     copier::{Copier, OffsetSyncs},
+    former_topics::FormerTopics,
     partition::Partition,
 };
 use crate::{
@@ -61,7 +62,11 @@ impl MirrorSourceTask {
             config.consumer.clone(),
         );
         consumer.assign(positions.clone());
-        let syncs = self.offset_syncs(&config);
+        let mut syncs = self.offset_syncs(&config);
+        let former = syncs.as_mut().and_then(|syncs| syncs.producer.take_former_topic_ids());
+        // Who has no offset is at no topic's mercy.
+        let former = former.filter(|_| stored.iter().any(Option::is_some));
+        let former = former.map_or_else(FormerTopics::default, FormerTopics::coming);
         let mut metrics = Vec::new();
         let mut partitions = Vec::new();
         for ((source, start), key) in positions.iter().zip(keys) {
@@ -84,7 +89,8 @@ impl MirrorSourceTask {
         let compression = config.compression.or(self.environment.compression);
         let clock = self.environment.clock;
         let copier = Copier::new(context.task_id.clone(), consumer, partitions, compression, clock, syncs)
-            .with_policies(config.own.source_loss_policy, config.own.pauses_at_cluster_change);
+            .with_policies(config.own.source_loss_policy, config.own.pauses_at_cluster_change)
+            .with_former_topics(former);
         Ok(Running { copier, metrics })
     }
 

@@ -237,6 +237,11 @@ impl Consumer {
         self.partition(partition)?.high_watermark
     }
 
+    /// The id of a partition's topic, once the cluster was asked; 0 if it does not tell.
+    pub fn topic_id(&self, partition: &TopicPartition) -> Option<u128> {
+        self.partition(partition)?.topic_id.map(|id| id.as_u128())
+    }
+
     /// The id of the cluster, once known.
     pub fn cluster_id(&self) -> Option<Arc<str>> {
         self.client.metadata().cluster_id.clone()
