@@ -53,6 +53,8 @@ pub struct Refusal {
 pub struct TaskContext {
     /// `<connector>-<task>`, for logs.
     pub task_id: String,
+    /// How many tasks the connector has, on all workers.
+    pub task_count: usize,
     /// Stored offsets.
     pub offsets: Arc<dyn OffsetStorageReader>,
     /// Cancelled when the task is to stop; background work of the task ends with it.
@@ -71,11 +73,16 @@ impl std::fmt::Debug for TaskContext {
 
 /// Copies one share of the work (Java's `SourceTask`). One dynamic call per batch, never per record.
 ///
-/// The worker's loop calls, always one at a time: `start`, then `poll`, `acked` and `commit` as they come, then `stop`.
+/// The worker's loop calls, always one at a time: `connector_configured`, `start`, then `poll`, `acked` and `commit` as they come, then `stop`.
 pub trait SourceTask: Send {
     /// Connects, finds the start positions. Retriable trouble (a cluster that is away) is not an error: the task keeps
     /// trying inside `poll`. The worker drops the future when the task is to stop meanwhile, and calls `stop`.
     fn start(&mut self, props: Props, context: TaskContext) -> BoxFuture<'_, Result<(), ConnectError>>;
+    /// The connector's own configuration, its variables resolved: before `start`, and again whenever it changes. A change
+    /// that leaves the configuration of the tasks as it is does not restart them; this is how they hear of it.
+    fn connector_configured(&mut self, connector: &Props) {
+        let _ = connector;
+    }
     /// The next batches, waiting for them as long as it takes. Cancel-safe: progress lives in `self`, and the worker
     /// drops the future whenever something else happens. Only called while the worker has room for more.
     fn poll(&mut self) -> BoxFuture<'_, Result<Vec<SourceBatch>, ConnectError>>;

@@ -4,12 +4,13 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
-use config_def::{ConfigTransformer, PropertiesFile, Props, properties};
+use config_def::{ConfigTransformer, PropertiesFile, Props, parse_boolean, properties};
 use connect_api::BoxFuture;
 use connect_metrics::Worker;
 use connect_mirror::{
     MirrorMetrics,
     mirror_maker_config::{MirrorConnector, MirrorMakerConfig, SourceAndTarget},
+    source::rate_limits::RATE_KEYS,
 };
 use connect_rest::{Flow, FlowClient, Server};
 use connect_runtime::{
@@ -34,9 +35,12 @@ const EXIT_START_FAILED: u8 = 2;
 const EXIT_WORKER_FAILED: u8 = 3;
 /// Ours: where what the flows do can be looked at over HTTP. Kafka's dedicated mode has nothing like it.
 const REST_LISTENERS: &str = "heliograph.rest.listeners";
+/// Ours: whether limits can be changed there.
+const REST_LIMITS: &str = "heliograph.rest.limits.enabled";
 /// Keys that are for the process, and so for no flow.
-const OF_THE_PROCESS: [&str; 3] = [
+const OF_THE_PROCESS: [&str; 4] = [
     REST_LISTENERS,
+    REST_LIMITS,
     "heliograph.metrics.listener",
     "heliograph.metrics.max.partitions",
 ];
@@ -146,6 +150,11 @@ impl Flows {
             false => None,
         };
         let read_only = read_only(&self.config).await?;
+        let limits = self.config.resolved().get(REST_LIMITS);
+        let changeable: Vec<&'static str> = match limits.is_some_and(|on| parse_boolean(on)) {
+            true => RATE_KEYS.iter().map(|key| key.name).collect(),
+            false => Vec::new(),
+        };
         let (mut herders, mut flows) = (JoinSet::new(), Vec::new());
         for (pair, settings) in self.pairs {
             let connectors = MirrorConnector::ALL
@@ -192,6 +201,7 @@ impl Flows {
                 source: pair.source.clone(),
                 target: pair.target.clone(),
                 herder: handle,
+                changeable: changeable.clone(),
             });
             let cancel = cancel.child_token();
             herders.spawn(async move { (pair, herder.run(cancel).await) });

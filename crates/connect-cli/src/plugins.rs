@@ -10,7 +10,7 @@ use connect_mirror::{
     checkpoint::{MirrorCheckpointConnector, config as checkpoint_config},
     heartbeat::MirrorHeartbeatConnector,
     mirror_maker_config::MirrorConnector,
-    source::{MirrorSourceConnector, config as source_config},
+    source::{MirrorSourceConnector, config as source_config, rate_limits::RATE_KEYS},
 };
 use connect_plugins::{
     ClientTables, ConnectorPlugin, ExactlyOnceSupport, PluginRegistry, PluginType, ValidationContext,
@@ -134,6 +134,17 @@ impl Plugins for MirrorPlugins {
             overridden.is_some_and(|key| !policy.allows(key))
         });
         overrides.cloned().collect()
+    }
+
+    fn settings_taken_over(&self, class: &str) -> Vec<&'static str> {
+        let is_source = self
+            .registry
+            .connector(class)
+            .is_ok_and(|plugin| plugin.class == MirrorConnector::Source.class());
+        match is_source {
+            true => RATE_KEYS.iter().map(|key| key.name).collect(),
+            false => Vec::new(),
+        }
     }
 
     fn resolve(&self, props: Props) -> Result<Props, ConnectError> {

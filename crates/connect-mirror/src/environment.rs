@@ -3,7 +3,7 @@
 use kafka_client::{Client, ClientConfig, Dialer};
 use kafka_wire::Compression;
 
-use crate::{clock::Clock, metrics::MirrorMetrics};
+use crate::{clock::Clock, metrics::MirrorMetrics, source::RateLimiters};
 
 /// The way to brokers, the clock and the metrics that all connectors of a process share.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct MirrorEnvironment {
     /// The worker's own `producer.compression.type`, if it was given: batches with another codec are recompressed. A
     /// connector's `producer.override.compression.type` goes before it.
     pub compression: Option<Compression>,
+    /// What tasks of one connector share to keep to its limits.
+    pub limiters: RateLimiters,
 }
 
 impl MirrorEnvironment {
@@ -27,6 +29,7 @@ impl MirrorEnvironment {
             clock: Clock::system(),
             metrics: MirrorMetrics::default(),
             compression: None,
+            limiters: RateLimiters::default(),
         }
     }
 

@@ -11,9 +11,11 @@ mod copier;
 pub(crate) mod discovery;
 mod flow;
 mod former_topics;
+mod limiter;
 mod loss;
 pub mod own_config;
 mod partition;
+pub mod rate_limits;
 mod refresh;
 mod remote_acls;
 mod remote_settings;
@@ -24,3 +26,4 @@ pub mod topic_rules;
 mod topics;
 
 pub use connector::{MirrorSourceConnector, SOURCE_TASK_CLASS};
+pub use limiter::RateLimiters;

@@ -50,6 +50,7 @@ async fn task(pair: &Pair, stored: Option<i64>, more: &[(&str, &str)]) -> Box<dy
     let mut task = MirrorSourceConnector::new(pair.environment.clone()).new_task();
     let context = TaskContext {
         task_id: "MirrorSourceConnector-0".to_owned(),
+        task_count: 1,
         offsets: Arc::new(offsets),
         cancel: Default::default(),
         offset_flush_interval: Duration::from_millis(200),

@@ -135,7 +135,8 @@ pub(crate) enum Part {
     AdminOnly,
     /// What workers ask each other, and nothing else: MirrorMaker's dedicated mode.
     Internal,
-    /// What can be looked at of one flow of the dedicated mode: nothing is changed, and no plug-ins are listed.
+    /// What can be looked at of one flow of the dedicated mode: no plug-ins are listed, and nothing is changed but what
+    /// the flow allows.
     ReadOnly,
 }
 
@@ -146,10 +147,12 @@ pub(crate) fn router(api: &Arc<Api>, part: Part) -> Router {
         Part::AdminOnly => false,
         Part::Internal => endpoint.is_internal,
         Part::ReadOnly => {
-            endpoint.method == "GET"
+            let shows = endpoint.method == "GET"
                 && ["/connectors", "/health"]
                     .iter()
-                    .any(|path| endpoint.path.starts_with(path))
+                    .any(|path| endpoint.path.starts_with(path));
+            let changes = endpoint.method == "PATCH" && endpoint.path == "/connectors/{connector}/config";
+            shows || (changes && api.may_change_settings())
         }
     };
     let has_admin = matches!(part, Part::All | Part::AdminOnly);

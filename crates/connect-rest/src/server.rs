@@ -170,7 +170,8 @@ impl Server {
     fn flows(&self, flows: Vec<Flow>, part: Part) -> Router {
         let mut main = Router::new().fallback(|| async { RestError::routing(StatusCode::NOT_FOUND) });
         for flow in flows {
-            let api = Arc::new(Api::of_flow(flow.herder).at(&self.advertised));
+            let api = Api::of_flow(flow.herder).changing_only(flow.changeable);
+            let api = Arc::new(api.at(&self.advertised));
             let path = flow_path(&flow.source, &flow.target);
             main = main.nest(&path, resources::router(&api, part));
         }
@@ -208,6 +209,8 @@ pub struct Flow {
     pub target: String,
     /// Its herder.
     pub herder: HerderHandle,
+    /// Settings of its connectors that whoever looks at it may change, until the process ends.
+    pub changeable: Vec<&'static str>,
 }
 
 async fn bind(key: &'static str, listeners: &[Listener]) -> Result<Vec<TcpListener>, Error> {

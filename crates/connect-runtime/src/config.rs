@@ -387,9 +387,14 @@ static DISTRIBUTED_KEYS: &[ConfigKey] = &[
 ];
 
 /// What dedicated mode adds to Kafka's.
-static DEDICATED_KEYS: &[ConfigKey] = &[key("heliograph.rest.listeners", Type::String)
-    .default_null()
-    .doc("Where everybody can look at the flows of dedicated mode over HTTP, changing nothing; unset: nowhere.")];
+static DEDICATED_KEYS: &[ConfigKey] = &[
+    key("heliograph.rest.listeners", Type::String)
+        .default_null()
+        .doc("Where everybody can look at the flows of dedicated mode over HTTP, changing nothing; unset: nowhere."),
+    key("heliograph.rest.limits.enabled", Type::Boolean)
+        .default("false")
+        .doc("Whether limits of bytes per second may be changed there, until the process ends."),
+];
 
 /// Where metrics can be read, and how many labels they may have. Whoever serves them reads these.
 pub const METRICS_KEYS: &[ConfigKey] = &[

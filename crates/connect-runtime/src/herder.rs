@@ -63,7 +63,7 @@ pub use self::{
 use self::{
     assignment::{Share, Source},
     auto_restart::AutoRestart,
-    children::{ChildSet, Children, Exit},
+    children::{ChildSet, Children, Exit, TaskLine},
     config_writes::{ConfigChange, ConfigWrites, Written},
     fencing::Fencing,
     group::{Group, GroupNews, next_news},
@@ -75,7 +75,7 @@ use self::{
 };
 use crate::{
     clock::Clock,
-    metrics::{TaskMetrics, WorkerMetrics},
+    metrics::WorkerMetrics,
     plugins::Plugins,
     settings::{ExactlyOnceSupport, WorkerSettings},
     storage::{
@@ -156,7 +156,7 @@ pub struct Herder {
     hold: watch::Sender<bool>,
     next_run: u64,
     connectors: Children<Arc<str>, RawConfig, Arc<ConnectorRequests>>,
-    tasks: Children<ConnectorTaskId, TaskVersion, Arc<TaskMetrics>>,
+    tasks: Children<ConnectorTaskId, TaskVersion, TaskLine>,
     child_set: ChildSet,
 
     jobs: JoinSet<Job>,

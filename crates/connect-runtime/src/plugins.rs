@@ -28,6 +28,12 @@ pub trait Plugins: Send + Sync {
         Vec::new()
     }
 
+    /// Settings of a class's connectors that running tasks take over: their change alone is no reason to write task
+    /// configurations anew, which would start the tasks anew.
+    fn settings_taken_over(&self, _class: &str) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// Replaces variables (`${provider:path:key}`). Configurations are stored as they were given and resolved when
     /// they are used.
     fn resolve(&self, props: Props) -> Result<Props, ConnectError> {

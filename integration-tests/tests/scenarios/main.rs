@@ -14,6 +14,7 @@ mod exactly_once;
 mod fidelity;
 mod groups;
 mod interop;
+mod limits;
 mod losses;
 mod metrics;
 mod test_client;

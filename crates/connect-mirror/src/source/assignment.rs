@@ -3,6 +3,8 @@
 use config_def::{ConfigError, Props};
 use kafka_wire::TopicPartition;
 
+use super::rate_limits::RATE_KEYS;
+
 const ASSIGNED_PARTITIONS: &str = "task.assigned.partitions";
 
 /// The configuration of each task: the connector's own, the task's partitions and its number. The partitions are dealt
@@ -12,6 +14,8 @@ pub fn task_configs(props: &Props, partitions: &[TopicPartition], max_tasks: usi
     (0..tasks)
         .map(|index| {
             let mut config = props.clone();
+            // A change of the limits reaches running tasks, and is no reason to start them anew.
+            config.retain(|key, _| RATE_KEYS.iter().all(|rate| rate.name != key));
             let assigned: Vec<String> = partitions
                 .iter()
                 .skip(index)
@@ -85,6 +89,21 @@ mod tests {
             checked += 1;
         }
         assert!(checked >= 4, "{checked}");
+    }
+
+    #[test]
+    fn tasks_are_the_same_whatever_the_limits() {
+        let configs = |rate: &str| {
+            let limits = [
+                "heliograph.max.bytes.per.second",
+                "heliograph.topic.max.bytes.per.second",
+            ];
+            let mut props: Props = limits.map(|key| (key.to_owned(), rate.to_owned())).into();
+            props.insert("name".to_owned(), "c".to_owned());
+            task_configs(&props, &[TopicPartition::new("t", 0)], 1)
+        };
+        assert_eq!(configs("1MB"), configs("2MB"));
+        assert_eq!(configs("1MB")[0]["name"], "c");
     }
 
     #[test]

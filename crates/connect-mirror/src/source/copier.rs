@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use connect_api::{BatchOutcome, ConnectError, Refusal, SourceBatch, SourceOffset};
+use connect_api::{BatchOutcome, ConnectError, Props, Refusal, SourceBatch, SourceOffset};
 use kafka_client::consumer::{Consumer, Fetched};
 use kafka_wire::{Compression, Entry, TopicPartition};
 use tokio::{task::JoinHandle, time::Instant};
@@ -17,9 +17,11 @@ use tokio::{task::JoinHandle, time::Instant};
 use super::{
     carry::{self, Carried, CarryRules, Unreadable},
     former_topics::FormerTopics,
+    limiter::Limiter,
     loss,
     own_config::SourceLossPolicy,
     partition::{Held, Partition},
+    rate_limits::RateLimits,
     task_log::{self, error_chain},
 };
 use crate::{
@@ -51,6 +53,7 @@ pub(crate) struct Copier {
     compression: Option<Compression>,
     clock: Clock,
     syncs: Option<OffsetSyncs>,
+    limiter: Limiter,
     /// Fetched and not yet carried, in the order of arrival.
     fetched: VecDeque<Waiting>,
     /// A batch that is being rebuilt outside the async threads; the first of `fetched` once it is done.
@@ -65,6 +68,8 @@ pub(crate) struct Copier {
     former: FormerTopics,
     /// Partitions whose topic's id is not known, or not compared with the former one.
     unidentified: Vec<usize>,
+    /// Whether a partition is not asked for because of its topic's limit.
+    has_deferred: bool,
 }
 
 struct Waiting {
@@ -91,6 +96,7 @@ impl Copier {
         compression: Option<Compression>,
         clock: Clock,
         syncs: Option<OffsetSyncs>,
+        limiter: Limiter,
     ) -> Self {
         let index = partitions
             .iter()
@@ -106,6 +112,7 @@ impl Copier {
             compression,
             clock,
             syncs,
+            limiter,
             fetched: VecDeque::new(),
             rebuilding: None,
             ready: Vec::new(),
@@ -114,6 +121,26 @@ impl Copier {
             cluster_id: None,
             pauses_at_cluster_change: true,
             former: FormerTopics::default(),
+            has_deferred: false,
+        }
+    }
+
+    /// Takes the connector's limits over. Limits that make no sense were refused over REST; here they change nothing.
+    pub(crate) fn set_limits(&mut self, props: &Props) {
+        let limits = match RateLimits::parse(props) {
+            Ok(limits) => limits,
+            Err(error) => {
+                tracing::warn!(task = self.task_id, %error, "the limits are not usable; those of before stay");
+                return;
+            }
+        };
+        if self.limiter.set_limits(limits, Instant::now()) {
+            tracing::info!(task = self.task_id, limits = ?props, "the flow has other limits now");
+        }
+        self.consumer.limit_fetches(self.limiter.fetch_bytes());
+        for partition in &self.partitions {
+            let bytes = self.limiter.partition_fetch_bytes(&partition.source.topic);
+            self.consumer.limit_partition_fetches(&partition.source, bytes);
         }
     }
 
@@ -137,9 +164,14 @@ impl Copier {
             if !self.ready.is_empty() {
                 return Ok(std::mem::take(&mut self.ready));
             }
-            self.set_pauses(Instant::now());
-            let next_release = self.partitions.iter().filter_map(Partition::resumes_at).min();
-            let has_room = self.in_flight_bytes < TASK_BUDGET_BYTES && !self.former.are_waited_for();
+            let now = Instant::now();
+            self.set_pauses(now);
+            let flow_waits = self.limiter.flow_resumes_at(now);
+            let limits_end = self.defer_topics(now).into_iter().chain(flow_waits);
+            let releases = self.partitions.iter().filter_map(Partition::resumes_at);
+            let next_release = releases.chain(limits_end).min();
+            let has_room =
+                self.in_flight_bytes < TASK_BUDGET_BYTES && flow_waits.is_none() && !self.former.are_waited_for();
             let mut polled = tokio::select! {
                 () = self.former.arrive() => {
                     self.unidentified = (0..self.partitions.len()).collect();
@@ -349,6 +381,14 @@ impl Copier {
         let acknowledged_up_to = partition.oldest_in_flight().unwrap_or(unsent);
         partition.metrics.fetched(fetched.high_watermark, acknowledged_up_to);
         partition.position = fetched.next_offset;
+        let bytes: usize = fetched.batches.iter().map(Entry::size_bytes).sum();
+        let topic = &partition.source.topic;
+        self.limiter.take(
+            topic,
+            bytes as u64,
+            self.consumer.partition_count(topic),
+            Instant::now(),
+        );
         let mut from = fetched.from;
         for entry in fetched.batches {
             let next = entry.last_offset().saturating_add(1).max(from);
@@ -422,6 +462,21 @@ impl Copier {
         }
     }
 
+    /// Asks for no more of topics that are beyond their limits, and again of the others. When the first may go on.
+    fn defer_topics(&mut self, now: Instant) -> Option<Instant> {
+        let waiting = self.limiter.waiting_topics(now);
+        if !waiting.is_empty() || self.has_deferred {
+            for partition in &mut self.partitions {
+                let is_deferred = waiting.contains_key(&partition.source.topic);
+                if std::mem::replace(&mut partition.is_deferred, is_deferred) != is_deferred {
+                    self.consumer.defer(&partition.source, is_deferred);
+                }
+            }
+            self.has_deferred = !waiting.is_empty();
+        }
+        waiting.into_values().min()
+    }
+
     fn send_pending_syncs(&mut self) {
         if let Some(OffsetSyncs { writer, producer }) = &mut self.syncs {
             writer.send_pending(|partition, point, seen| producer.try_send(partition, point, seen));
@@ -488,7 +543,7 @@ mod tests {
     use kafka_wire::{BatchBuilder, ErrorCode, Headers, Record};
 
     use super::*;
-    use crate::metrics::PartitionMetrics;
+    use crate::{metrics::PartitionMetrics, source::RateLimiters};
 
     fn copier(topics: &[&str]) -> Copier {
         let props = [("bootstrap.servers".to_owned(), "nowhere:1".to_owned())].into();
@@ -503,7 +558,16 @@ mod tests {
             Partition::new(source, target, key, PartitionMetrics::default())
         };
         let partitions = topics.iter().map(partition).collect();
-        Copier::new("task".to_owned(), consumer, partitions, None, Clock::system(), None)
+        let limiter = RateLimiters::default().join("c", 1, Default::default());
+        Copier::new(
+            "task".to_owned(),
+            consumer,
+            partitions,
+            None,
+            Clock::system(),
+            None,
+            limiter,
+        )
     }
 
     fn carried(first: i64) -> Carried {

@@ -2,6 +2,7 @@
 
 use config_def::{ConfigDef, ConfigError, ConfigErrors, ConfigKey, Props, Type, Validator, key};
 
+use super::rate_limits::{RATE_KEYS, RateLimits};
 use crate::{
     replication_policy::ReplicationPolicy,
     topic_filter::{self, TopicFilter},
@@ -48,7 +49,7 @@ static OWN_KEYS: &[ConfigKey] = &[
 ];
 
 /// Every key.
-pub static OWN_CONFIG_DEF: ConfigDef = ConfigDef::new(&[OWN_KEYS]);
+pub static OWN_CONFIG_DEF: ConfigDef = ConfigDef::new(&[OWN_KEYS, RATE_KEYS]);
 
 /// `heliograph.source.loss.policy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +83,8 @@ impl OwnConfig {
     /// Reads the settings, or says all that is wrong with them.
     pub fn parse(props: &Props, policy: &ReplicationPolicy) -> Result<Self, ConfigErrors> {
         let values = OWN_CONFIG_DEF.parse(props)?;
+        // Read by whoever keeps to them; what is wrong is said here.
+        RateLimits::parse(props)?;
         let deletes_acls = values.boolean(ACL_DELETION);
         if deletes_acls && policy.keeps_names() {
             let why = "not with IdentityReplicationPolicy, which cannot tell remote topics from others";
@@ -147,6 +150,12 @@ mod tests {
             (DEFAULT_REPLICATION_POLICY, SOURCE_LOSS_POLICY, "ignore"),
             (DEFAULT_REPLICATION_POLICY, REVERSE_TOPICS, "*"),
             (IDENTITY_REPLICATION_POLICY, ACL_DELETION, "true"),
+            (DEFAULT_REPLICATION_POLICY, "heliograph.max.bytes.per.second", "fast"),
+            (
+                DEFAULT_REPLICATION_POLICY,
+                "heliograph.topic.max.bytes.per.second",
+                "orders",
+            ),
         ] {
             let errors = parse(class, &[(key, value)]).expect_err(value);
             assert_eq!(errors.0[0].name, key);

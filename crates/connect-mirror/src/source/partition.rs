@@ -30,6 +30,8 @@ pub(crate) struct Partition {
     pub(crate) position: i64,
     /// Whether the consumer has been told to pause it.
     pub(crate) is_paused: bool,
+    /// Whether the consumer has been told to ask for no more of it.
+    pub(crate) is_deferred: bool,
     in_flight: VecDeque<Sent>,
     in_flight_bytes: usize,
     next_sequence: u32,
@@ -94,6 +96,7 @@ impl Partition {
             max_batch_bytes: None,
             position: 0,
             is_paused: false,
+            is_deferred: false,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
             next_sequence: 0,

@@ -1,6 +1,6 @@
 //! `MirrorSourceTask`: reads its configuration and stored offsets, then leaves the copying to [`Copier`].
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use connect_api::{
     BatchOutcome, BoxFuture, ConnectError, Props, SourceBatch, SourceOffset, SourcePartition, SourceTask, SourceValue,
@@ -13,7 +13,9 @@ use super::{
     config::MirrorSourceTaskConfig,
     copier::{Copier, OffsetSyncs},
     former_topics::FormerTopics,
+    limiter::Limiter,
     partition::Partition,
+    rate_limits::RATE_KEYS,
 };
 use crate::{
     environment::MirrorEnvironment, metrics::MetricKey, offset_sync_producer::OffsetSyncProducer,
@@ -24,6 +26,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct MirrorSourceTask {
     environment: MirrorEnvironment,
+    /// The connector's limits, as they were told last.
+    limits: Props,
     running: Option<Running>,
 }
 
@@ -37,6 +41,7 @@ impl MirrorSourceTask {
     pub(super) fn new(environment: MirrorEnvironment) -> Self {
         Self {
             environment,
+            limits: Props::new(),
             running: None,
         }
     }
@@ -88,10 +93,22 @@ impl MirrorSourceTask {
         );
         let compression = config.compression.or(self.environment.compression);
         let clock = self.environment.clock;
-        let copier = Copier::new(context.task_id.clone(), consumer, partitions, compression, clock, syncs)
+        let limiter = self.limiter(&config, context.task_count);
+        let task_id = context.task_id.clone();
+        let mut copier = Copier::new(task_id, consumer, partitions, compression, clock, syncs, limiter)
             .with_policies(config.own.source_loss_policy, config.own.pauses_at_cluster_change)
             .with_former_topics(former);
+        copier.set_limits(&self.limits);
         Ok(Running { copier, metrics })
+    }
+
+    fn limiter(&self, config: &MirrorSourceTaskConfig, task_count: usize) -> Limiter {
+        let mut partitions = BTreeMap::new();
+        for partition in &config.assigned {
+            *partitions.entry(partition.topic.clone()).or_insert(0) += 1;
+        }
+        let connector = &config.connector.connector_name;
+        self.environment.limiters.join(connector, task_count, partitions)
     }
 
     fn offset_syncs(&self, config: &MirrorSourceTaskConfig) -> Option<OffsetSyncs> {
@@ -145,6 +162,15 @@ fn start_position(stored: &Option<SourceOffset>) -> StartPosition {
 }
 
 impl SourceTask for MirrorSourceTask {
+    fn connector_configured(&mut self, connector: &Props) {
+        let is_limit = |key: &str| RATE_KEYS.iter().any(|rate| rate.name == key);
+        let limits = connector.iter().filter(|(key, _)| is_limit(key));
+        self.limits = limits.map(|(key, value)| (key.clone(), value.clone())).collect();
+        if let Some(running) = &mut self.running {
+            running.copier.set_limits(&self.limits);
+        }
+    }
+
     fn start(&mut self, props: Props, context: TaskContext) -> BoxFuture<'_, Result<(), ConnectError>> {
         Box::pin(async move {
             self.running = Some(self.begin(&props, &context)?);

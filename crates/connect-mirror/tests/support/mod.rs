@@ -73,6 +73,7 @@ impl TestWorker {
         let cancel = CancellationToken::new();
         let context = TaskContext {
             task_id: "MirrorSourceConnector-0".to_owned(),
+            task_count: 1,
             offsets: Arc::new(offsets.clone()),
             cancel: cancel.clone(),
             offset_flush_interval: Duration::from_millis(200),
@@ -124,6 +125,7 @@ async fn run_connector(
                 for (number, config) in configs.iter().enumerate() {
                     let context = TaskContext {
                         task_id: format!("{}-{number}", config["name"]),
+                        task_count: configs.len(),
                         offsets: Arc::new(offsets.clone()),
                         cancel: task_cancel.clone(),
                         offset_flush_interval: Duration::from_millis(200),

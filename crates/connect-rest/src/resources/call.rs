@@ -26,6 +26,8 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Api {
     pub(crate) herder: HerderHandle,
     worker: Option<Worker>,
+    /// The only settings of connectors that may be changed; `None`: all.
+    changeable: Option<Vec<&'static str>>,
     pub(crate) bodies: Bodies,
     pub(crate) request_timeout: Duration,
     pub(crate) health_timeout: Duration,
@@ -72,6 +74,7 @@ impl Api {
         Self {
             herder,
             worker: None,
+            changeable: None,
             bodies: Bodies::default(),
             request_timeout: REQUEST_TIMEOUT,
             health_timeout: HEALTH_TIMEOUT,
@@ -83,6 +86,31 @@ impl Api {
         self.worker
             .as_ref()
             .expect("a flow has no endpoints of plug-ins and loggers")
+    }
+
+    /// The same where only these settings of connectors may be changed.
+    pub(crate) fn changing_only(mut self, settings: Vec<&'static str>) -> Self {
+        self.changeable = Some(settings);
+        self
+    }
+
+    pub(crate) fn may_change_settings(&self) -> bool {
+        self.changeable.as_ref().is_none_or(|settings| !settings.is_empty())
+    }
+
+    /// Refuses a change of a setting that may not be changed.
+    pub(crate) fn check_change<'a>(&self, mut settings: impl Iterator<Item = &'a String>) -> Result<(), RestError> {
+        let Some(changeable) = &self.changeable else {
+            return Ok(());
+        };
+        match settings.find(|setting| !changeable.contains(&setting.as_str())) {
+            None => Ok(()),
+            Some(refused) => {
+                let allowed = changeable.join(", ");
+                let message = format!("{refused} cannot be changed here: it stands in the file. Can be: {allowed}");
+                Err(RestError::new(403, message))
+            }
+        }
     }
 
     pub(crate) fn at(mut self, authority: &str) -> Self {

@@ -93,6 +93,7 @@ pub(super) async fn put_config(api: Arc<Api>, call: Call) -> Result<Answer, Fail
 pub(super) async fn patch_config(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {
     let name = call.path("connector");
     let ConnectorConfig(patch) = read(&call.body)?;
+    api.check_change(patch.keys())?;
     let put = api.herder.patch_connector(name, patch).await?;
     Ok(answer_put(Put { created: false, ..put }, name))
 }

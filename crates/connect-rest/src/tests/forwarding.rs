@@ -222,6 +222,7 @@ async fn the_flows_of_the_dedicated_mode_share_a_server() {
         source: source.to_owned(),
         target: target.to_owned(),
         herder,
+        changeable: Vec::new(),
     };
     let flows = vec![flow("a", "b", first.api.herder), flow("b", "a", second.api.herder)];
     let cancel = CancellationToken::new();

@@ -1,5 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use connect_api::{ConnectError, Props};
 use tokio::{
     sync::watch,
     task::{AbortHandle, JoinSet},
@@ -8,7 +9,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::plan::{Phase, Running};
-use crate::worker::{State, TargetState, TaskEnd};
+use crate::{
+    metrics::TaskMetrics,
+    storage::config::RawConfig,
+    worker::{State, TargetState, TaskEnd},
+};
 
 /// A connector or task that runs here, is on its way out, or has failed here.
 #[derive(Debug)]
@@ -28,6 +33,44 @@ pub(super) struct Child<V, X> {
     cancel: CancellationToken,
     abort: Option<AbortHandle>,
     abort_at: Option<Instant>,
+}
+
+/// What the herder shares with a task.
+pub(super) struct TaskLine {
+    pub(super) metrics: Arc<TaskMetrics>,
+    /// The connector's configuration as it is stored, and as the task was last told, its variables resolved.
+    connector: RawConfig,
+    told: watch::Sender<Props>,
+}
+
+impl TaskLine {
+    /// A line to a task, and what the task listens to.
+    pub(super) fn new(
+        metrics: Arc<TaskMetrics>,
+        connector: RawConfig,
+        resolved: Props,
+    ) -> (Self, watch::Receiver<Props>) {
+        let (told, heard) = watch::channel(resolved);
+        let line = Self {
+            metrics,
+            connector,
+            told,
+        };
+        (line, heard)
+    }
+
+    /// Tells the task, if the connector's configuration is another than before.
+    pub(super) fn configure(
+        &mut self,
+        connector: &RawConfig,
+        resolve: impl FnOnce(&RawConfig) -> Result<Props, ConnectError>,
+    ) -> Result<(), ConnectError> {
+        if self.connector != *connector {
+            self.connector.clone_from(connector);
+            self.told.send_replace(resolve(connector)?);
+        }
+        Ok(())
+    }
 }
 
 /// What a child is given to listen to.

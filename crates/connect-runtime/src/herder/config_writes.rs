@@ -91,7 +91,7 @@ impl ConfigChange {
         let connector = state.connector(self.name());
         match self {
             Self::PutConnector { config, .. } => connector.and_then(|c| c.config()) != Some(config),
-            Self::PutTasks { tasks, .. } => connector.is_some_and(|c| c.needs_task_configs(tasks)),
+            Self::PutTasks { tasks, .. } => connector.is_some_and(|c| c.needs_task_configs(tasks, &[])),
             Self::DeleteConnector { .. } => connector.is_some(),
             Self::SetTargetState { target, .. } => connector.is_some_and(|c| c.target_state() != *target),
             Self::PutSessionKey(key) => state

@@ -78,7 +78,7 @@ impl Herder {
         waiting.retain(|name, publication| {
             let needed = configs
                 .connector(name)
-                .is_some_and(|connector| connector.needs_task_configs(&publication.tasks));
+                .is_some_and(|connector| connector.needs_task_configs(&publication.tasks, &[]));
             publication.due.is_none() || (needed && connectors.contains_key(name))
         });
         let sessions = self.settings.group.as_ref().map(|group| &group.sessions);

@@ -15,7 +15,10 @@ use super::{
     task_configs,
 };
 use crate::{
-    storage::{config::ConfigEvent, status::StatusKey},
+    storage::{
+        config::{ConfigEvent, RawConfig, raw},
+        status::StatusKey,
+    },
     worker::{CONNECTOR_STOP_TIMEOUT, ConnectorChange, ConnectorTaskId, State, TargetState, WorkerEvent},
 };
 
@@ -113,8 +116,11 @@ impl Herder {
             }
         }
         for (id, wanted) in &wanted.tasks {
-            if let Some(child) = self.tasks.get(id) {
-                child.set_target(wanted.target);
+            let Some(child) = self.tasks.get_mut(id) else { continue };
+            child.set_target(wanted.target);
+            let resolve = |connector: &RawConfig| self.plugins.resolve(raw::to_props(connector));
+            if let Err(error) = child.own.configure(&wanted.connector_config, resolve) {
+                warn!(task = %id, error = error.chain(), "a task goes on with its connector's settings of before");
             }
         }
     }
@@ -166,7 +172,11 @@ impl Herder {
                 return;
             }
             let tasks = task_configs::to_raw(tasks, connector.config().expect("it is configured"));
-            if !connector.needs_task_configs(&tasks) {
+            let class = connector
+                .config()
+                .and_then(|config| config.get("connector.class")?.as_deref());
+            let taken_over = class.map_or_else(Vec::new, |class| self.plugins.settings_taken_over(class));
+            if !connector.needs_task_configs(&tasks, &taken_over) {
                 debug!(connector = name, tasks = tasks.len(), "task configs are unchanged");
                 return;
             }

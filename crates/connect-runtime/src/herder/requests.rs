@@ -42,7 +42,10 @@ impl Herder {
             Request::ActiveTopics { name, reply } => answer(reply, self.active_topics(&name)),
             Request::ResetActiveTopics { name, reply } => answer(reply, self.reset_active_topics(&name)),
             Request::TaskMetrics(reply) => {
-                let tasks = self.tasks.iter().map(|(id, child)| (id.clone(), child.own.clone()));
+                let tasks = self
+                    .tasks
+                    .iter()
+                    .map(|(id, child)| (id.clone(), child.own.metrics.clone()));
                 answer(reply, Ok(tasks.collect()));
             }
             Request::PutConnector {

@@ -14,7 +14,7 @@ use tracing::{Instrument, error, warn};
 
 use super::{
     Herder, TaskVersion,
-    children::{Child, ChildLine, Exit},
+    children::{Child, ChildLine, Exit, TaskLine},
     plan::{Phase, WantedConnector, WantedTask},
 };
 use crate::{
@@ -92,11 +92,16 @@ impl Herder {
         let metrics = Arc::<TaskMetrics>::default();
         let run = self.next_run();
         let version = TaskVersion(wanted.generation);
-        let (mut child, line) = Child::new(run, version, metrics.clone(), wanted.target, &self.cancel_children);
-        match self.build_task(id, wanted) {
+        let built = self.build_task(id, wanted);
+        let connector = built.as_ref().map(|built| built.connector.clone()).unwrap_or_default();
+        let (own, connector) = TaskLine::new(metrics.clone(), wanted.connector_config.clone(), connector);
+        let (mut child, line) = Child::new(run, version, own, wanted.target, &self.cancel_children);
+        let task_count = wanted.of;
+        match built {
             Ok(Built {
                 task,
                 props,
+                connector: _,
                 mut producer,
                 handling,
                 topic_creation,
@@ -143,6 +148,7 @@ impl Herder {
                     let offsets = Arc::new(stores.offsets.state().reader(&id.connector));
                     let context = TaskContext {
                         task_id: id.to_string(),
+                        task_count,
                         offsets,
                         cancel: line.cancel.clone(),
                         offset_flush_interval: interval,
@@ -152,6 +158,7 @@ impl Herder {
                         run,
                         task,
                         context: Some(context),
+                        connector,
                         producer,
                         handling,
                         topic_creation,
@@ -226,6 +233,7 @@ impl Herder {
         Ok(Built {
             task,
             props,
+            connector,
             producer,
             handling,
             topic_creation,
@@ -265,6 +273,8 @@ impl Herder {
 struct Built {
     task: Box<dyn SourceTask>,
     props: Props,
+    /// The connector's own configuration.
+    connector: Props,
     producer: Producer,
     handling: Arc<RecordHandling>,
     topic_creation: Option<TopicCreation>,

@@ -37,6 +37,8 @@ pub(crate) struct WorkerSourceTask {
     pub(crate) task: Box<dyn SourceTask>,
     /// Given to the task when it starts.
     pub(crate) context: Option<TaskContext>,
+    /// The connector's own configuration.
+    pub(crate) connector: watch::Receiver<Props>,
     pub(crate) producer: Producer,
     /// What is done with records on the way from the task to the producer.
     pub(crate) handling: Arc<RecordHandling>,
@@ -63,6 +65,7 @@ pub(crate) type TaskEnd = Result<(), ConnectError>;
 
 enum Event {
     TargetState(TargetState),
+    ConnectorConfigured,
     Outcomes(Vec<Outcome>),
     CommitDue,
     Committed(bool),
@@ -146,6 +149,7 @@ impl WorkerSourceTask {
                 target = resumed => flow.target = target.map_or(TargetState::Stopped, |target| *target),
             }
         }
+        self.connector_configured();
         let context = self.context.take().expect("a task is started once");
         tokio::select! {
             () = cancel.cancelled() => return Ok(()),
@@ -174,6 +178,7 @@ impl WorkerSourceTask {
         let commit_due = self.commit.due().filter(|_| !*self.hold.borrow());
         tokio::select! {
             Ok(()) = self.target_state.changed() => Event::TargetState(*self.target_state.borrow_and_update()),
+            Ok(()) = self.connector.changed() => Event::ConnectorConfigured,
             driven = drive(&mut self.producer, self.transactions.as_ref()) => match driven {
                 Driven::Outcomes(outcomes) => Event::Outcomes(outcomes),
                 Driven::Committed(ended) => Event::TransactionEnded(ended),
@@ -222,6 +227,7 @@ impl WorkerSourceTask {
             Event::Committed(true) => self.commit_task(flow).await,
             Event::TransactionEnded(ended) => self.transaction_ended(flow, ended).await?,
             Event::Committed(false) | Event::HoldChanged | Event::TransactionDue => {}
+            Event::ConnectorConfigured => self.connector_configured(),
             Event::TargetState(target) if target == flow.target => {}
             Event::TargetState(target) => {
                 flow.target = target;
@@ -234,6 +240,11 @@ impl WorkerSourceTask {
             }
         }
         Ok(())
+    }
+
+    fn connector_configured(&mut self) {
+        let connector = self.connector.borrow_and_update();
+        self.task.connector_configured(&connector);
     }
 
     async fn polled(&mut self, flow: &mut Flow, batches: Vec<SourceBatch>) -> TaskEnd {

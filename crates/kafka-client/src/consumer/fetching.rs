@@ -95,7 +95,10 @@ impl Consumer {
         let mut request = FetchRequest::default()
             .with_max_wait_ms(self.config.fetch_max_wait.as_millis() as i32)
             .with_min_bytes(self.config.fetch_min_bytes)
-            .with_max_bytes(self.config.fetch_max_bytes)
+            .with_max_bytes(
+                self.max_fetch_bytes
+                    .map_or(self.config.fetch_max_bytes, |max| max.min(self.config.fetch_max_bytes)),
+            )
             .with_isolation_level(match self.config.isolation_level {
                 IsolationLevel::ReadUncommitted => 0,
                 IsolationLevel::ReadCommitted => 1,

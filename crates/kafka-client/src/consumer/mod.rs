@@ -135,6 +135,8 @@ pub enum ConsumerEvent {
 pub struct Consumer {
     client: Client,
     config: ConsumerConfig,
+    /// What the caller wants fetches to ask for at most.
+    max_fetch_bytes: Option<i32>,
     backoff: ExponentialBackoff,
     partitions: Partitions,
     nodes: HashMap<i32, Node>,
@@ -184,6 +186,7 @@ impl Consumer {
             backoff: ExponentialBackoff::new(client.config().retry_backoff, client.config().retry_backoff_max),
             client,
             config,
+            max_fetch_bytes: None,
             partitions: Partitions::default(),
             nodes: HashMap::new(),
             metadata: RefreshPace::default(),
@@ -218,6 +221,32 @@ impl Consumer {
         if let Some(at) = self.partitions.by_name(partition) {
             self.partitions.change(at).is_paused = false;
         }
+    }
+
+    /// Asks for no more of a partition for now, or does again. Unlike with [`Self::pause`], what an answer on its way
+    /// brings is handed over.
+    pub fn defer(&mut self, partition: &TopicPartition, is_deferred: bool) {
+        if let Some(at) = self.partitions.by_name(partition) {
+            self.partitions.change(at).is_deferred = is_deferred;
+        }
+    }
+
+    /// What fetches ask for at most from now on, if it is less than `fetch.max.bytes`. The first batch comes whole.
+    pub fn limit_fetches(&mut self, max_bytes: Option<i32>) {
+        self.max_fetch_bytes = max_bytes;
+    }
+
+    /// The same for one partition and `max.partition.fetch.bytes`.
+    pub fn limit_partition_fetches(&mut self, partition: &TopicPartition, max_bytes: Option<i32>) {
+        if let Some(at) = self.partitions.by_name(partition) {
+            self.partitions.change(at).max_fetch_bytes = max_bytes;
+        }
+    }
+
+    /// How many partitions a topic has, as far as is known.
+    pub fn partition_count(&self, topic: &str) -> Option<usize> {
+        let metadata = self.client.metadata();
+        Some(metadata.topics.get(topic)?.partitions.len())
     }
 
     /// Goes on at another offset; what an answer on its way brings of it is dropped.

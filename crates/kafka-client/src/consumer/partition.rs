@@ -55,6 +55,10 @@ pub(super) struct Partition {
     /// The leader epoch in which the position was last seen to be in the log.
     pub(super) checked_epoch: i32,
     pub(super) is_paused: bool,
+    /// Nothing more is asked for, and what comes is taken.
+    pub(super) is_deferred: bool,
+    /// What the caller wants a fetch to ask for at most.
+    pub(super) max_fetch_bytes: Option<i32>,
     pub(super) not_before: Option<Instant>,
     pub(super) attempts: u32,
     /// The reason that was last reported.
@@ -79,6 +83,8 @@ impl Partition {
             last_fetched: None,
             checked_epoch: -1,
             is_paused: false,
+            is_deferred: false,
+            max_fetch_bytes: None,
             not_before: None,
             attempts: 0,
             unavailable: None,

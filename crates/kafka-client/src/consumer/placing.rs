@@ -40,7 +40,10 @@ impl Consumer {
             fetch_offset: partition.position().unwrap_or_default(),
             leader_epoch: partition.leader_epoch,
             last_fetched_epoch: partition.last_fetched.map_or(-1, |last| last.epoch),
-            max_bytes: partition.max_bytes.unwrap_or(self.config.max_partition_fetch_bytes),
+            max_bytes: partition.max_bytes.unwrap_or_else(|| {
+                let configured = self.config.max_partition_fetch_bytes;
+                partition.max_fetch_bytes.map_or(configured, |max| max.min(configured))
+            }),
             topic_id: partition.topic_id.unwrap_or_default(),
         }
     }
@@ -51,7 +54,7 @@ fn place(partition: &Partition, now: Instant) -> Place {
     match (partition.leader, partition.position) {
         _ if !partition.may_be_asked(now) => Place::Nowhere,
         (Some(leader), Position::Reset { .. }) => Place::LookedUp(leader),
-        (Some(leader), Position::At(_)) if !partition.is_paused => Place::Fetched(leader),
+        (Some(leader), Position::At(_)) if !partition.is_paused && !partition.is_deferred => Place::Fetched(leader),
         _ => Place::Nowhere,
     }
 }

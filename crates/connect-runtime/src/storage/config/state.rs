@@ -133,14 +133,23 @@ impl ConnectorConfigState {
         self.applied_config.as_ref()
     }
 
-    /// Whether `tasks` have to be written, being what the connector makes of its configuration now.
-    pub fn needs_task_configs(&self, tasks: &[RawConfig]) -> bool {
+    /// Whether `tasks` have to be written, being what the connector makes of its configuration now. Tasks take a change
+    /// of the settings `taken_over` over as they run.
+    pub fn needs_task_configs(&self, tasks: &[RawConfig], taken_over: &[&str]) -> bool {
         let current = self.task_configs();
         self.inconsistent
             || usize::try_from(self.task_count) != Ok(tasks.len())
             || current.len() != tasks.len()
             || current.into_iter().zip(tasks).any(|(current, new)| current != new)
-            || self.applied_config != self.config
+            || self.differs_from_applied(taken_over)
+    }
+
+    fn differs_from_applied(&self, but_for: &[&str]) -> bool {
+        let (Some(applied), Some(config)) = (&self.applied_config, &self.config) else {
+            return self.applied_config != self.config;
+        };
+        let counts = |(key, _): &(&String, _)| !but_for.contains(&key.as_str());
+        !applied.iter().filter(counts).eq(config.iter().filter(counts))
     }
 
     fn forget(&mut self) {
@@ -452,7 +461,7 @@ mod tests {
         assert_eq!(fewer.connector("c-1").unwrap().task_generation(), Some(1));
         let none = state(&[&records[..], &[commit_record("c-1", 0)]].concat());
         assert!(tasks(&none).is_empty());
-        assert!(!none.connector("c-1").unwrap().needs_task_configs(&[]));
+        assert!(!none.connector("c-1").unwrap().needs_task_configs(&[], &[]));
     }
 
     #[test]
@@ -460,7 +469,7 @@ mod tests {
         let cut = [connector("a"), task(1, "1"), commit_record("c-1", 2)];
         let broken = state(&cut);
         assert!(tasks(&broken).is_empty());
-        assert!(broken.connector("c-1").unwrap().needs_task_configs(&[]));
+        assert!(broken.connector("c-1").unwrap().needs_task_configs(&[], &[]));
         let mended = state(&[&cut[..], &[task(0, "0"), task(1, "1"), commit_record("c-1", 2)]].concat());
         assert_eq!(tasks(&mended).len(), 2);
     }
@@ -470,7 +479,7 @@ mod tests {
         // After compaction the connector's record may lie behind the commit: its tasks are made anew.
         let state = state(&[task(0, "0"), commit_record("c-1", 1), connector("a")]);
         assert!(tasks(&state).is_empty());
-        assert!(state.connector("c-1").unwrap().needs_task_configs(&[config("0")]));
+        assert!(state.connector("c-1").unwrap().needs_task_configs(&[config("0")], &[]));
     }
 
     #[test]
@@ -478,7 +487,7 @@ mod tests {
         let records = [connector("a"), task(0, "0"), commit_record("c-1", 1)];
         let check = |more: &[KeyValue], tasks: &[RawConfig], expected: bool| {
             let state = state(&[&records[..], more].concat());
-            assert_eq!(state.connector("c-1").unwrap().needs_task_configs(tasks), expected);
+            assert_eq!(state.connector("c-1").unwrap().needs_task_configs(tasks, &[]), expected);
         };
         check(&[], &[config("0")], false);
         check(&[], &[config("1")], true);
