@@ -135,7 +135,10 @@ fn the_workers_manifest_configures_them_by_their_environment() {
     let (workers, config) = (of_kind(&documents, "StatefulSet"), of_kind(&documents, "ConfigMap"));
     check_pod(&documents, workers);
     let pod = &workers["spec"]["template"]["spec"];
-    assert_eq!(pod["enableServiceLinks"], false, "the service's name begins like the settings");
+    assert_eq!(
+        pod["enableServiceLinks"], false,
+        "the service's name begins like the settings"
+    );
     let container = &pod["containers"][0];
     assert_eq!(
         container["envFrom"][0]["configMapRef"]["name"],
@@ -167,4 +170,43 @@ fn the_workers_manifest_configures_them_by_their_environment() {
     let log = container.process.log();
     assert!(!log.contains("Unknown key"), "{log}");
     assert_stops(&mut container);
+}
+
+#[test]
+fn the_compose_file_has_the_exercises_services() {
+    let documents = manifest::read(&repository().join("docker/docker-compose.yml"));
+    let services = documents[0]["services"].as_object().expect("services");
+    let names: Vec<&String> = services.keys().collect();
+    assert_eq!(names, ["kafka-source", "kafka-destination", "mirrormaker2", "kafka-ui"]);
+    for (name, service) in services {
+        assert_eq!(&service["container_name"], name);
+        for other in items(&service["depends_on"]) {
+            assert!(services.contains_key(text(other)), "{other}");
+        }
+    }
+    let ports = |name: &str| text(&services[name]["ports"][0]).to_owned();
+    assert_eq!(ports("kafka-source"), "9092:9092");
+    assert_eq!(ports("kafka-destination"), "9093:9093");
+    assert_eq!(ports("kafka-ui"), "8080:8080");
+
+    // Who asks a broker inside asks for what it calls itself there.
+    let path = repository().join("docker/mirrormaker2.properties");
+    let file = std::fs::read_to_string(path).expect("it lies beside the compose file");
+    for (index, cluster) in ["source", "destination"].into_iter().enumerate() {
+        let advertised = text(&services[&format!("kafka-{cluster}")]["environment"]["KAFKA_ADVERTISED_LISTENERS"]);
+        let inside = advertised
+            .split(',')
+            .find_map(|listener| listener.strip_prefix("INTERNAL://"));
+        let inside = inside.expect("a listener for the others");
+        assert!(
+            file.contains(&format!("\n{cluster}.bootstrap.servers = {inside}\n")),
+            "{inside}"
+        );
+        let ui = &services["kafka-ui"]["environment"];
+        assert_eq!(ui[format!("KAFKA_CLUSTERS_{index}_NAME")], cluster);
+        assert_eq!(ui[format!("KAFKA_CLUSTERS_{index}_BOOTSTRAPSERVERS")], inside);
+    }
+    let build = &services["mirrormaker2"]["build"];
+    let context = repository().join("docker").join(text(&build["context"]));
+    assert!(context.join(text(&build["dockerfile"])).is_file());
 }
