@@ -62,7 +62,7 @@ pub struct SecureKafka {
 
 /// One of kafka-client's test certificates, which keytool made: `ca.pem`, `client.p12` and so on.
 pub fn test_certificate(name: &str) -> PathBuf {
-    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/kafka-client/testdata/security");
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/tls-config/testdata/security");
     Path::new(dir).join(format!("test-only-{name}"))
 }
 

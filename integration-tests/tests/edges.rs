@@ -12,7 +12,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("config-def", &["java-pattern"]),
     ("kafka-wire", &[]),
     ("java-pattern", &[]),
-    ("kafka-client", &["kafka-wire", "config-def"]),
+    // `ssl.*` for brokers and for REST alike; opens no socket.
+    ("tls-config", &["config-def"]),
+    ("kafka-client", &["kafka-wire", "config-def", "tls-config"]),
     // A second opinion on the client, not its mirror image.
     ("kafka-embedded", &["kafka-wire"]),
     ("connect-api", &["kafka-wire", "config-def"]),
@@ -60,6 +62,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "connect-api",
             "config-def",
             "java-pattern",
+            "tls-config",
         ],
     ),
     // Reads what the others count; nobody else sees both sides.

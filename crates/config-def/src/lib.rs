@@ -7,6 +7,7 @@
 mod convert;
 mod def;
 mod error;
+pub mod jaas;
 mod key;
 mod nearest;
 pub mod properties;

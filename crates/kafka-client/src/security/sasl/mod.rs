@@ -1,6 +1,5 @@
 //! Who we are: SASL over Kafka's own requests, SaslHandshake and then SaslAuthenticate as often as the mechanism wants.
 
-mod jaas;
 mod login;
 pub(crate) mod scram;
 
@@ -20,8 +19,8 @@ use self::scram::{Exchange, ScramLogin, printable};
 use super::oauth::TokenSource;
 use crate::error::Error;
 
-pub(crate) use self::jaas::Jaas;
 pub(crate) use self::login::jaas_error;
+pub(crate) use config_def::jaas::Jaas;
 
 /// How to log in to one cluster.
 #[derive(Debug)]

@@ -1,10 +1,11 @@
-//! Handshakes with a server of rustls's, over certificates that `testdata/security/make.sh` made with keytool.
+//! Handshakes with a server of rustls's, over certificates that `make.sh` of `tls-config` made with keytool.
 
 use std::path::{Path, PathBuf};
 
 use config_def::{ConfigDef, Props, security};
 use proptest::prelude::*;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,7 +18,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 pub(crate) fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("testdata/security")
+        .join("../tls-config/testdata/security")
         .join(format!("test-only-{name}"))
 }
 
@@ -39,17 +40,15 @@ fn tls(settings: &[(&str, &str)]) -> Result<Tls, ConfigErrors> {
 }
 
 fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
-    let sections = pem::sections(pem).expect("it is PEM");
-    let certificates = sections.into_iter().filter(|s| s.label == "CERTIFICATE");
-    certificates.map(|section| section.der.into()).collect()
+    CertificateDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<_, _>>()
+        .expect("it is PEM")
 }
 
 /// A server with the key and certificates of a PEM file; `wants_certificate`: from clients, signed by the test CA.
 pub(crate) fn server(name: &str, wants_certificate: bool) -> TlsAcceptor {
     let text = text(name);
-    let key = pem::sections(&text).expect("it is PEM").remove(0);
-    assert_eq!(key.label, "PRIVATE KEY");
-    let key: PrivateKeyDer<'static> = PrivatePkcs8KeyDer::from(key.der).into();
+    let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).expect("it is PEM");
     let provider = Arc::new(rustls_graviola::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone());
     let builder = builder.with_safe_default_protocol_versions().expect("they go together");

@@ -8,7 +8,7 @@ use rustls::version::{TLS12, TLS13};
 
 /// Where certificates or keys are.
 #[derive(Debug, Clone)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// In the configuration itself, as PEM.
     Inline {
         certificates: Password,
@@ -20,20 +20,54 @@ pub(super) enum Source {
     Store { path: PathBuf, password: Option<Password> },
 }
 
+/// Who is at the other end, for rules and messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// A Kafka broker.
+    Broker,
+    /// A Connect worker, or a client of its REST API.
+    Worker,
+}
+
+/// `ssl.client.auth`: whether who connects has to show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// It is not asked for one.
+    None,
+    /// It is asked for one, and may have none.
+    Requested,
+    /// It must have one.
+    Required,
+}
+
+/// What a table with `ssl.*` says.
 #[derive(Debug)]
-pub(super) struct TlsSettings {
+pub struct TlsSettings {
     /// `None`: the CAs that the machine trusts.
-    pub(super) truststore: Option<Source>,
-    pub(super) keystore: Option<Source>,
-    pub(super) key_password: Option<Password>,
-    pub(super) verifies_host: bool,
-    pub(super) versions: Vec<&'static SupportedProtocolVersion>,
+    pub(crate) truststore: Option<Source>,
+    pub(crate) keystore: Option<Source>,
+    pub(crate) key_password: Option<Password>,
+    pub(crate) verifies_host: bool,
+    pub(crate) versions: Vec<&'static SupportedProtocolVersion>,
     /// Empty: all.
-    pub(super) cipher_suites: Vec<String>,
+    pub(crate) cipher_suites: Vec<String>,
+    pub(crate) peer: Peer,
+    pub(crate) client_auth: ClientAuth,
 }
 
 impl TlsSettings {
-    pub(super) fn from_values(values: &Values) -> Result<Self, ConfigErrors> {
+    /// For connections to brokers.
+    pub fn of_client(values: &Values) -> Result<Self, ConfigErrors> {
+        Self::from_values(values, Peer::Broker, ClientAuth::None)
+    }
+
+    /// For a worker's REST listeners, and its requests to other workers. Without a trust store, the key store says whom to
+    /// trust, as Jetty has it: workers that share a key store trust each other.
+    pub fn of_rest(values: &Values, client_auth: ClientAuth) -> Result<Self, ConfigErrors> {
+        Self::from_values(values, Peer::Worker, client_auth)
+    }
+
+    fn from_values(values: &Values, peer: Peer, client_auth: ClientAuth) -> Result<Self, ConfigErrors> {
         let mut errors = ConfigErrors::default();
         if let Some(class) = values.opt_class("ssl.engine.factory.class") {
             let why = "there is no JVM that could run a class; leave it out";
@@ -54,11 +88,13 @@ impl TlsSettings {
             verifies_host,
             versions,
             cipher_suites,
+            peer,
+            client_auth,
         })
     }
 
     /// The files that the settings name.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         let sources = [&self.truststore, &self.keystore].into_iter().flatten();
         sources
             .filter_map(|source| match source {

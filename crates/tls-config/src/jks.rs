@@ -2,9 +2,9 @@
 
 use sha1::{Digest, Sha1};
 
-pub(super) const MAGIC: [u8; 4] = 0xFEED_FEED_u32.to_be_bytes();
+pub(crate) const MAGIC: [u8; 4] = 0xFEED_FEED_u32.to_be_bytes();
 /// The same format with other encryption.
-pub(super) const JCEKS_MAGIC: [u8; 4] = 0xCECE_CECE_u32.to_be_bytes();
+pub(crate) const JCEKS_MAGIC: [u8; 4] = 0xCECE_CECE_u32.to_be_bytes();
 
 /// "Mighty Aphrodite" is a constant of the format.
 const WHITENER: &[u8] = b"Mighty Aphrodite";
@@ -12,23 +12,23 @@ const DIGEST_BYTES: usize = 20;
 const KEY_PROTECTOR_OID: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x2a, 0x02, 0x11, 0x01, 0x01];
 
 #[derive(Debug, Default)]
-pub(super) struct Jks {
+pub(crate) struct Jks {
     /// DER.
-    pub(super) trusted: Vec<Vec<u8>>,
-    pub(super) keys: Vec<KeyEntry>,
+    pub(crate) trusted: Vec<Vec<u8>>,
+    pub(crate) keys: Vec<KeyEntry>,
 }
 
 #[derive(Debug)]
-pub(super) struct KeyEntry {
-    pub(super) alias: String,
+pub(crate) struct KeyEntry {
+    pub(crate) alias: String,
     protected: Vec<u8>,
     /// DER, the key's own certificate first.
-    pub(super) chain: Vec<Vec<u8>>,
+    pub(crate) chain: Vec<Vec<u8>>,
 }
 
 impl Jks {
     /// Reads a store. Without a password its integrity is not checked, as in Java.
-    pub(super) fn read(bytes: &[u8], password: Option<&str>) -> Result<Self, String> {
+    pub(crate) fn read(bytes: &[u8], password: Option<&str>) -> Result<Self, String> {
         let cut = || "the JKS file is cut or damaged".to_owned();
         let (body, digest) = bytes.split_last_chunk::<DIGEST_BYTES>().ok_or_else(cut)?;
         if let Some(password) = password {
@@ -73,7 +73,7 @@ impl Jks {
 
 impl KeyEntry {
     /// The key as PKCS#8.
-    pub(super) fn decrypt(&self, password: &str) -> Result<Vec<u8>, String> {
+    pub(crate) fn decrypt(&self, password: &str) -> Result<Vec<u8>, String> {
         let foreign = || format!("key {} is protected in a way that is not supported", self.alias);
         let sealed = sealed(&self.protected).ok_or_else(foreign)?;
         let (salt, rest) = sealed.split_first_chunk::<DIGEST_BYTES>().ok_or_else(foreign)?;

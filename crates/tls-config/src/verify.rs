@@ -1,4 +1,4 @@
-//! Whether a broker is who it should be: rustls's checks, with what Java allows besides.
+//! Whether a peer is who it should be: rustls's checks, with what Java allows besides.
 //!
 //! Java trusts a certificate that stands in the trust store itself, whatever kind it is; it takes the common name where a
 //! certificate has no DNS names; and `ssl.endpoint.identification.algorithm=` takes any name. The chain is always checked.
@@ -8,24 +8,29 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme};
 
-use super::certificate::{Facts, facts};
-use super::stores::Trust;
+use crate::certificate::{Facts, facts};
+use crate::{
+    settings::{ClientAuth, Peer},
+    stores::Trust,
+};
 
 #[derive(Debug)]
-pub(super) struct Verifier {
-    pub(super) trust: Trust,
-    pub(super) verifies_host: bool,
-    pub(super) algorithms: WebPkiSupportedAlgorithms,
+pub(crate) struct Verifier {
+    pub(crate) trust: Trust,
+    pub(crate) verifies_host: bool,
+    pub(crate) algorithms: WebPkiSupportedAlgorithms,
+    pub(crate) peer: Peer,
 }
 
 /// Why a certificate was not taken, and what to do.
 #[derive(Debug)]
-pub(super) struct Distrust(pub(super) String);
+pub(crate) struct Distrust(pub(crate) String);
 
 impl fmt::Display for Distrust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,6 +80,22 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
+impl Peer {
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Broker => "broker",
+            Self::Worker => "worker",
+        }
+    }
+
+    fn where_its_name_is_set(self) -> &'static str {
+        match self {
+            Self::Broker => "bootstrap.servers, the broker's advertised.listeners",
+            Self::Worker => "the worker's rest.advertised.host.name",
+        }
+    }
+}
+
 impl Verifier {
     fn check(
         &self,
@@ -109,8 +130,9 @@ impl Verifier {
             version,
             ..
         } = facts;
+        let peer = self.peer.noun();
         let Error::InvalidCertificate(problem) = error else {
-            return format!("the broker's certificate {subject} is not taken: {error}");
+            return format!("the {peer}'s certificate {subject} is not taken: {error}");
         };
         let is_unknown = match problem {
             CertificateError::UnknownIssuer => true,
@@ -120,17 +142,17 @@ impl Verifier {
         };
         match problem {
             _ if is_unknown => format!(
-                "the broker's certificate {subject} was signed by {issuer}, which is not trusted: it is not among the {} \
+                "the {peer}'s certificate {subject} was signed by {issuer}, which is not trusted: it is not among the {} \
                  certificates of {}; add that CA, see ssl.truststore.location",
                 self.trust.roots.len(),
                 self.trust.place
             ),
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => format!(
-                "the broker's certificate {subject}, or one that signed it, has expired (its own end: {not_after}); renew \
-                 it at the broker, and check this machine's clock"
+                "the {peer}'s certificate {subject}, or one that signed it, has expired (its own end: {not_after}); renew \
+                 it there, and check this machine's clock"
             ),
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => format!(
-                "the broker's certificate {subject}, or one that signed it, is not valid yet (its own start: {not_before}); \
+                "the {peer}'s certificate {subject}, or one that signed it, is not valid yet (its own start: {not_before}); \
                  check this machine's clock"
             ),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
@@ -139,16 +161,17 @@ impl Verifier {
                     false => format!("is for {}", alternative_names.join(", ")),
                 };
                 format!(
-                    "the broker's certificate {subject} {names} and not for {host}; connect by a name that it has \
-                     (bootstrap.servers, the broker's advertised.listeners), give it the subject alternative name {host}, or \
-                     set ssl.endpoint.identification.algorithm to nothing"
+                    "the {peer}'s certificate {subject} {names} and not for {host}; connect by a name that it has \
+                     ({}), give it the subject alternative name {host}, or \
+                     set ssl.endpoint.identification.algorithm to nothing",
+                    self.peer.where_its_name_is_set()
                 )
             }
             _ if *version < 3 => format!(
-                "the broker's certificate {subject} is X.509 version {version}, which is not supported; sign it again as \
+                "the {peer}'s certificate {subject} is X.509 version {version}, which is not supported; sign it again as \
                  version 3, as with `openssl x509 -req … -extfile` and a subjectAltName"
             ),
-            other => format!("the broker's certificate {subject}, signed by {issuer}, is not taken: {other}"),
+            other => format!("the {peer}'s certificate {subject}, signed by {issuer}, is not taken: {other}"),
         }
     }
 }
@@ -171,6 +194,78 @@ fn name_matches(pattern: &str, host: &str) -> bool {
         (Some(domain), Some((_first, rest))) => domain.contains('.') && domain.eq_ignore_ascii_case(rest),
         (Some(_), None) => false,
         (None, _) => pattern.eq_ignore_ascii_case(host),
+    }
+}
+
+/// Whether clients are who they say. A certificate that stands in the trust store itself is taken whatever kind it is, as in
+/// Java.
+pub(crate) fn client_verifier(
+    trust: Trust,
+    wanted: ClientAuth,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let place = trust.place;
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(trust.roots), provider);
+    let builder = match wanted {
+        ClientAuth::Required => builder,
+        ClientAuth::Requested | ClientAuth::None => builder.allow_unauthenticated(),
+    };
+    let by_roots = builder
+        .build()
+        .map_err(|error| format!("{place} cannot be used to check clients: {error}"))?;
+    Ok(Arc::new(ClientVerifier {
+        certificates: trust.certificates,
+        by_roots,
+    }))
+}
+
+#[derive(Debug)]
+struct ClientVerifier {
+    certificates: Vec<CertificateDer<'static>>,
+    by_roots: Arc<dyn ClientCertVerifier>,
+}
+
+impl ClientCertVerifier for ClientVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        self.by_roots.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.by_roots.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        match self.certificates.iter().any(|trusted| trusted == end_entity) {
+            true => Ok(ClientCertVerified::assertion()),
+            false => self.by_roots.verify_client_cert(end_entity, intermediates, now),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.by_roots.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.by_roots.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.by_roots.supported_verify_schemes()
     }
 }
 

@@ -1,24 +1,81 @@
-//! `sasl.jaas.config`: one login module, a flag, options, a semicolon. Cut into tokens as Java's `StreamTokenizer` does it,
-//! since people's passwords depend on it.
+//! Login modules as JAAS writes them: a class, a flag, options, a semicolon. `sasl.jaas.config` is one of them, a login
+//! configuration file has several under names. Cut into tokens as Java's `StreamTokenizer` does it, since people's passwords
+//! depend on it.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::iter::Peekable;
 use std::str::Chars;
 
-use config_def::Password;
+use crate::Password;
 
 /// A login module and its options. Values are secrets, all of them.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Jaas {
+pub struct Jaas {
     /// The class name.
-    pub(crate) module: String,
+    pub module: String,
+    /// What its verdict means beside those of others.
+    pub flag: ControlFlag,
     options: BTreeMap<String, Password>,
+}
+
+/// What a login module's verdict means beside those of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ControlFlag {
+    /// It must succeed; the others are asked, too.
+    Required,
+    /// It must succeed, or the others are not asked.
+    Requisite,
+    /// If it succeeds, the others are not asked.
+    Sufficient,
+    /// It need not succeed.
+    Optional,
+}
+
+/// What a login configuration file says under each name. `property` knows Java's system properties, which values may refer to
+/// as `${name}`.
+pub fn parse_file(
+    text: &str,
+    property: impl Fn(&str) -> Option<String>,
+) -> Result<BTreeMap<String, Vec<Jaas>>, String> {
+    let mut tokens = Tokens::of_file(text);
+    let mut entries = BTreeMap::new();
+    while let Some(token) = tokens.next() {
+        let name = token.text().ok_or("a name is expected at the beginning of an entry")?;
+        let expected = |what: char| format!("entry {name}: '{what}' is expected");
+        if tokens.next() != Some(Token::Other('{')) {
+            return Err(expected('{'));
+        }
+        let mut modules = Vec::new();
+        loop {
+            match tokens.next() {
+                Some(Token::Other('}')) => break,
+                Some(Token::Text(class)) => {
+                    let module =
+                        entry(Token::Text(class), &mut tokens).map_err(|why| format!("entry {name}: {why}"))?;
+                    modules.push(
+                        module
+                            .expanded(&property)
+                            .map_err(|why| format!("entry {name}: {why}"))?,
+                    );
+                }
+                _ => return Err(expected('}')),
+            }
+        }
+        if tokens.next() != Some(Token::Other(';')) {
+            return Err(expected(';'));
+        }
+        if entries.contains_key(&name) {
+            return Err(format!("entry {name} is there twice"));
+        }
+        entries.insert(name, modules);
+    }
+    Ok(entries)
 }
 
 impl Jaas {
     /// Reads `sasl.jaas.config`. Errors are in Kafka's words, but show nothing that may be a piece of a password.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let mut tokens = Tokens::new(text);
         let mut entries = Vec::new();
         while let Some(first) = tokens.next() {
@@ -35,14 +92,42 @@ impl Jaas {
     }
 
     /// The value of an option.
-    pub(crate) fn option(&self, name: &str) -> Option<&Password> {
+    pub fn option(&self, name: &str) -> Option<&Password> {
         self.options.get(name)
     }
 
     /// All options.
-    pub(crate) fn options(&self) -> impl Iterator<Item = (&str, &Password)> {
+    pub fn options(&self) -> impl Iterator<Item = (&str, &Password)> {
         self.options.iter().map(|(name, value)| (name.as_str(), value))
     }
+}
+
+impl Jaas {
+    fn expanded(self, property: &impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let expand = |(name, value): (String, Password)| Ok((name, Password::new(expand(value.reveal(), property)?)));
+        let options = self.options.into_iter().map(expand).collect::<Result<_, String>>()?;
+        Ok(Self { options, ..self })
+    }
+}
+
+/// `${name}` is a system property, `${/}` what stands between the parts of a path.
+fn expand(value: &str, property: &impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    let mut expanded = String::new();
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((name, after)) = after.split_once('}') else {
+            break;
+        };
+        let value = match name {
+            "/" => Some("/".to_owned()),
+            name => property(name),
+        };
+        expanded.push_str(before);
+        expanded.push_str(&value.ok_or_else(|| format!("there is no system property {name}"))?);
+        rest = after;
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
 }
 
 impl fmt::Debug for Jaas {
@@ -55,16 +140,16 @@ impl fmt::Debug for Jaas {
 
 fn entry(first: Token, tokens: &mut Tokens<'_>) -> Result<Jaas, String> {
     let module = first.text().unwrap_or_default();
-    match tokens.next() {
+    let flag = match tokens.next() {
         None => return Err("Login module control flag not specified in JAAS config".into()),
-        Some(token) => check_flag(token.text())?,
-    }
+        Some(token) => flag(token.text())?,
+    };
     let mut options = BTreeMap::new();
     let mut last = None;
     loop {
         let key = match tokens.next() {
             None => return Err("JAAS config entry not terminated by semi-colon".into()),
-            Some(Token::Other(';')) => return Ok(Jaas { module, options }),
+            Some(Token::Other(';')) => return Ok(Jaas { module, flag, options }),
             Some(token) => token.text(),
         };
         let equals = tokens.next() == Some(Token::Other('='));
@@ -88,12 +173,14 @@ fn entry(first: Token, tokens: &mut Tokens<'_>) -> Result<Jaas, String> {
     }
 }
 
-fn check_flag(flag: Option<String>) -> Result<(), String> {
+fn flag(flag: Option<String>) -> Result<ControlFlag, String> {
     let flag = flag.ok_or("Login module control flag is not available in the JAAS config")?;
-    let known = ["REQUIRED", "REQUISITE", "SUFFICIENT", "OPTIONAL"];
-    match known.iter().any(|name| name.eq_ignore_ascii_case(&flag)) {
-        true => Ok(()),
-        false => Err(format!("Invalid login module control flag '{flag}' in JAAS config")),
+    match flag.to_ascii_uppercase().as_str() {
+        "REQUIRED" => Ok(ControlFlag::Required),
+        "REQUISITE" => Ok(ControlFlag::Requisite),
+        "SUFFICIENT" => Ok(ControlFlag::Sufficient),
+        "OPTIONAL" => Ok(ControlFlag::Optional),
+        _ => Err(format!("Invalid login module control flag '{flag}' in JAAS config")),
     }
 }
 
@@ -116,16 +203,30 @@ impl Token {
     }
 }
 
-/// `StreamTokenizer` with the settings that Kafka's `JaasConfig` gives it.
+/// `StreamTokenizer` with the settings that Kafka's `JaasConfig` gives it, or Java's `ConfigFile`.
 struct Tokens<'a> {
     chars: Peekable<Chars<'a>>,
+    /// `*` belongs to words in files.
+    is_file: bool,
 }
 
 impl<'a> Tokens<'a> {
     fn new(text: &'a str) -> Self {
         Self {
             chars: text.chars().peekable(),
+            is_file: false,
         }
+    }
+
+    fn of_file(text: &'a str) -> Self {
+        Self {
+            is_file: true,
+            ..Self::new(text)
+        }
+    }
+
+    fn is_word(&self, c: char) -> bool {
+        is_word(c) || self.is_file && c == '*'
     }
 
     fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> String {
@@ -207,9 +308,14 @@ impl Iterator for Tokens<'_> {
     fn next(&mut self) -> Option<Token> {
         loop {
             self.take_while(|c| c <= ' ');
-            match *self.chars.peek()? {
+            let next = *self.chars.peek()?;
+            match next {
                 c if c == '-' || is_number(c) => return Some(self.number_or_minus()),
-                c if is_word(c) => return Some(Token::Text(self.take_while(|c| is_word(c) || is_number(c)))),
+                c if self.is_word(c) => {
+                    let is_file = self.is_file;
+                    let is_part = |c| is_word(c) || is_number(c) || is_file && c == '*';
+                    return Some(Token::Text(self.take_while(is_part)));
+                }
                 c => {
                     self.chars.next();
                     match c {
@@ -244,7 +350,7 @@ mod tests {
 
     #[test]
     fn configurations_are_read_as_java_reads_them() {
-        let recorded: Value = serde_json::from_str(include_str!("../../../testdata/jaas.json")).expect("it is JSON");
+        let recorded: Value = serde_json::from_str(include_str!("../testdata/jaas.json")).expect("it is JSON");
         for case in recorded.as_array().expect("a list of cases") {
             let config = case["config"].as_str().expect("a text");
             let ours = Jaas::parse(config);
@@ -272,6 +378,37 @@ mod tests {
         }
     }
 
+    const FILE: &str = "// who may use the REST API\nKafkaConnect {\n  a.b.PropertyFileLoginModule required\n    \
+        file=\"${dir}${/}users\" debug=true;\n  c Sufficient;\n};\n/* more */ other { };";
+
+    #[test]
+    fn a_file_has_modules_under_names() {
+        let property = |name: &str| (name == "dir").then(|| "/etc/connect".to_owned());
+        let entries = parse_file(FILE, property).expect("it is well formed");
+        assert_eq!(entries.keys().collect::<Vec<_>>(), ["KafkaConnect", "other"]);
+        let modules = &entries["KafkaConnect"];
+        let of = |at: usize| (modules[at].module.as_str(), modules[at].flag);
+        assert_eq!(of(0), ("a.b.PropertyFileLoginModule", ControlFlag::Required));
+        assert_eq!(of(1), ("c", ControlFlag::Sufficient));
+        assert_eq!(modules[0].option("file").expect("given").reveal(), "/etc/connect/users");
+        assert_eq!(parse_file("", |_| None), Ok(BTreeMap::new()));
+        for (bad, why) in [
+            ("a", "'{' is expected"),
+            ("a {", "'}' is expected"),
+            ("a { x", "control flag not specified"),
+            ("a { x maybe; };", "Invalid login module control flag 'maybe'"),
+            ("a { x required y; };", "Value not specified"),
+            ("a { x required y=z };", "Value not specified"),
+            ("a { x required; }", "';' is expected"),
+            ("a { }; a { };", "twice"),
+            ("{ };", "a name is expected"),
+            ("a { x required y=\"${z}\"; };", "no system property z"),
+        ] {
+            let error = parse_file(bad, |_| None).expect_err(bad);
+            assert!(error.contains(why), "{bad}: {error}");
+        }
+    }
+
     #[test]
     fn no_error_and_no_debug_shows_a_password() {
         let broken = "x required password=\"geheim\"nis\";";
@@ -286,6 +423,12 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in "\\PC*") {
             let _ = Jaas::parse(&text);
+            let _ = parse_file(&text, |_| None);
+        }
+
+        #[test]
+        fn no_near_miss_of_a_file_makes_it_panic(text in "(a|\\{|\\}|;| required |x=\"\\$\\{|\"|/|\\*|\n|=|1){0,20}") {
+            let _ = parse_file(&text, |name| Some(name.to_owned()));
         }
 
         #[test]

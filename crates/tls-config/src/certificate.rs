@@ -5,26 +5,26 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// What messages tell of a certificate.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
-    pub(super) subject: String,
-    pub(super) issuer: String,
+pub(crate) struct Facts {
+    pub(crate) subject: String,
+    pub(crate) issuer: String,
     /// The common name, if there is one.
-    pub(super) common_name: Option<String>,
+    pub(crate) common_name: Option<String>,
     /// The names and addresses that it is for.
-    pub(super) alternative_names: Vec<String>,
+    pub(crate) alternative_names: Vec<String>,
     /// Whether one of them is a DNS name.
-    pub(super) has_dns_name: bool,
-    pub(super) not_before: String,
-    pub(super) not_after: String,
+    pub(crate) has_dns_name: bool,
+    pub(crate) not_before: String,
+    pub(crate) not_after: String,
     /// 1 or 3, as people count.
-    pub(super) version: u32,
+    pub(crate) version: u32,
 }
 
 /// More is not worth a line in a log.
 const MAX_NAMES: usize = 20;
 
 /// Reads a certificate; `None` if it is none.
-pub(super) fn facts(der: &[u8]) -> Option<Facts> {
+pub(crate) fn facts(der: &[u8]) -> Option<Facts> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let mut facts = Facts {
         subject: printable(&certificate.subject().to_string()),
@@ -57,7 +57,7 @@ pub(super) fn facts(der: &[u8]) -> Option<Facts> {
 }
 
 /// The subject, or that there is none to be read.
-pub(super) fn describe(der: &[u8]) -> String {
+pub(crate) fn describe(der: &[u8]) -> String {
     facts(der).map_or_else(|| "(unreadable)".into(), |facts| facts.subject)
 }
 
@@ -69,8 +69,13 @@ fn address(bytes: &[u8]) -> String {
     }
 }
 
+/// Text from a peer, fit for a log line.
 fn printable(text: &str) -> String {
-    crate::security::sasl::scram::printable(text)
+    const ENOUGH: usize = 200;
+    text.chars()
+        .take(ENOUGH)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 #[cfg(test)]

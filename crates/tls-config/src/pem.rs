@@ -5,13 +5,13 @@ use base64::prelude::BASE64_STANDARD;
 
 /// One `-----BEGIN label-----` … `-----END label-----`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Section {
-    pub(super) label: String,
-    pub(super) der: Vec<u8>,
+pub(crate) struct Section {
+    pub(crate) label: String,
+    pub(crate) der: Vec<u8>,
 }
 
 /// All sections, in their order. What is outside them is not looked at.
-pub(super) fn sections(text: &str) -> Result<Vec<Section>, String> {
+pub(crate) fn sections(text: &str) -> Result<Vec<Section>, String> {
     let mut found = Vec::new();
     let mut rest = text;
     while let Some((_, after)) = rest.split_once("-----BEGIN ") {

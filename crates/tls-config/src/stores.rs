@@ -1,5 +1,6 @@
 //! Trust stores and key stores: what is in them, whatever their format. Reads files; runs on a thread that may wait.
 
+use std::io::Read;
 use std::path::Path;
 
 use config_def::Password;
@@ -8,49 +9,51 @@ use pkcs8::EncryptedPrivateKeyInfoRef;
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 
-use super::certificate::describe;
-use super::jks::{JCEKS_MAGIC, Jks, MAGIC};
-use super::pem::{Section, sections};
-use super::settings::{Source, TlsSettings};
-use crate::security::{read_bytes, read_text};
+use crate::certificate::describe;
+use crate::jks::{JCEKS_MAGIC, Jks, MAGIC};
+use crate::pem::{Section, sections};
+use crate::settings::{Peer, Source, TlsSettings};
 
 /// A trust store with every public CA is a fifth of a megabyte.
 const MAX_STORE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Who we are.
 #[derive(Debug)]
-pub(super) struct Identity {
-    pub(super) chain: Vec<CertificateDer<'static>>,
-    pub(super) key: PrivateKeyDer<'static>,
+pub(crate) struct Identity {
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: PrivateKeyDer<'static>,
 }
 
 /// Whom we trust, and where that is written, for messages.
 #[derive(Debug)]
-pub(super) struct Trust {
-    pub(super) roots: RootCertStore,
+pub(crate) struct Trust {
+    pub(crate) roots: RootCertStore,
     /// A peer that shows one of these is trusted without a chain.
-    pub(super) certificates: Vec<CertificateDer<'static>>,
-    pub(super) place: String,
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
+    pub(crate) place: String,
 }
 
 /// The certificates to trust.
-pub(super) fn trust(settings: &TlsSettings) -> Result<Trust, String> {
+pub(crate) fn trust(settings: &TlsSettings) -> Result<Trust, String> {
     let (certificates, place) = match &settings.truststore {
-        None => return Ok(machine_trust()),
+        None => match own_store(settings)? {
+            Some(own) => own,
+            None => return Ok(machine_trust()),
+        },
         Some(Source::Inline { certificates, .. }) => {
             let place = "ssl.truststore.certificates";
             let found = pem_certificates(certificates.reveal()).map_err(|why| format!("{place}: {why}"))?;
             (found, place.to_owned())
         }
         Some(Source::Pem(path)) => {
-            let text = read_text(path, MAX_STORE_BYTES).map_err(|why| format!("ssl.truststore.location: {why}"))?;
+            let text = read_text(path).map_err(|why| format!("ssl.truststore.location: {why}"))?;
             (
                 pem_certificates(&text).map_err(|why| in_file(path, &why))?,
                 path.display().to_string(),
             )
         }
         Some(Source::Store { path, password }) => {
-            let bytes = read_bytes(path, MAX_STORE_BYTES).map_err(|why| format!("ssl.truststore.location: {why}"))?;
+            let bytes = read_bytes(path).map_err(|why| format!("ssl.truststore.location: {why}"))?;
             let store = Store::open(&bytes, password.as_ref(), "ssl.truststore.password");
             let store = store.map_err(|why| in_file(path, &why))?;
             (store.trusted, path.display().to_string())
@@ -74,8 +77,22 @@ pub(super) fn trust(settings: &TlsSettings) -> Result<Trust, String> {
     })
 }
 
+/// Whom the key store trusts, where it says so: its certificates, and those of its keys.
+fn own_store(settings: &TlsSettings) -> Result<Option<(Vec<CertificateDer<'static>>, String)>, String> {
+    let (Peer::Worker, Some(keystore)) = (settings.peer, &settings.keystore) else {
+        return Ok(None);
+    };
+    let Source::Store { path, password } = keystore else {
+        let own = identity(settings)?.and_then(|own| own.chain.into_iter().next());
+        return Ok(Some((own.into_iter().collect(), "the key store".to_owned())));
+    };
+    let bytes = read_bytes(path).map_err(|why| format!("ssl.keystore.location: {why}"))?;
+    let store = Store::open(&bytes, password.as_ref(), "ssl.keystore.password").map_err(|why| in_file(path, &why))?;
+    Ok(Some((store.all_certificates(), path.display().to_string())))
+}
+
 /// Our own certificate and key, if we have one.
-pub(super) fn identity(settings: &TlsSettings) -> Result<Option<Identity>, String> {
+pub(crate) fn identity(settings: &TlsSettings) -> Result<Option<Identity>, String> {
     let key_password = settings.key_password.as_ref();
     let identity = match &settings.keystore {
         None | Some(Source::Inline { key: None, .. }) => return Ok(None),
@@ -88,7 +105,7 @@ pub(super) fn identity(settings: &TlsSettings) -> Result<Option<Identity>, Strin
             key: pem_key(key.reveal(), key_password).map_err(|why| format!("ssl.keystore.key: {why}"))?,
         },
         Some(Source::Pem(path)) => {
-            let text = read_text(path, MAX_STORE_BYTES).map_err(|why| format!("ssl.keystore.location: {why}"))?;
+            let text = read_text(path).map_err(|why| format!("ssl.keystore.location: {why}"))?;
             let named = |why: String| in_file(path, &why);
             Identity {
                 chain: pem_certificates(&text).map_err(named)?,
@@ -96,7 +113,7 @@ pub(super) fn identity(settings: &TlsSettings) -> Result<Option<Identity>, Strin
             }
         }
         Some(Source::Store { path, password }) => {
-            let bytes = read_bytes(path, MAX_STORE_BYTES).map_err(|why| format!("ssl.keystore.location: {why}"))?;
+            let bytes = read_bytes(path).map_err(|why| format!("ssl.keystore.location: {why}"))?;
             let named = |why: String| in_file(path, &why);
             let store = Store::open(&bytes, password.as_ref(), "ssl.keystore.password").map_err(named)?;
             let key_password = key_password.or(password.as_ref()).map_or("", Password::reveal);
@@ -120,7 +137,7 @@ struct Store {
 }
 
 enum Keys {
-    Jks(Vec<super::jks::KeyEntry>),
+    Jks(Vec<crate::jks::KeyEntry>),
     Pkcs12(Vec<Identity>),
 }
 
@@ -165,7 +182,21 @@ impl Store {
         })
     }
 
-    /// The first key. Java chooses among several by what the broker asks for.
+    fn all_certificates(self) -> Vec<CertificateDer<'static>> {
+        let of_keys: Vec<_> = match self.keys {
+            Keys::Jks(keys) => {
+                let first = |entry: crate::jks::KeyEntry| entry.chain.into_iter().next().map(CertificateDer::from);
+                keys.into_iter().filter_map(first).collect()
+            }
+            Keys::Pkcs12(keys) => keys
+                .into_iter()
+                .filter_map(|own| own.chain.into_iter().next())
+                .collect(),
+        };
+        self.trusted.into_iter().chain(of_keys).collect()
+    }
+
+    /// The first key. Java chooses among several by what the other side asks for.
     fn identity(self, key_password: &str) -> Result<Identity, String> {
         let none = || "it has no private key".to_owned();
         let count = match &self.keys {
@@ -257,5 +288,20 @@ fn machine_trust() -> Trust {
         roots,
         certificates: Vec::new(),
         place: place.to_owned(),
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    String::from_utf8(read_bytes(path)?).map_err(|_| format!("{} is no text", path.display()))
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
+    let failed = |error: std::io::Error| format!("{} cannot be read: {error}", path.display());
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_STORE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    match bytes.len() as u64 > MAX_STORE_BYTES {
+        true => Err(format!("{} is larger than {MAX_STORE_BYTES} bytes", path.display())),
+        false => Ok(bytes),
     }
 }
