@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use config_def::{ConfigTransformer, properties};
 use connect_mirror::MirrorMetrics;
-use connect_rest::{Api, Loggers, RestClient, Server};
+use connect_rest::{Api, Loggers, Server};
 use connect_runtime::{Clock, Herder, HerderHandle, HerderOptions, WorkerSettings, herder::Assignments};
 use kafka_client::{Admin, Client, ClientConfig, Dialer};
 use tokio::task::JoinSet;
@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    connector_file::ConnectorFile, environment::Settings, metrics::MetricsPlace, plugins::MirrorPlugins, shutdown,
-    worker_keys,
+    connector_file::ConnectorFile, environment::Settings, java_options, metrics::MetricsPlace, plugins::MirrorPlugins,
+    shutdown, worker_keys,
 };
 
 /// Kafka's exit code when the worker's main loop ends by itself.
@@ -50,8 +50,9 @@ pub(crate) async fn main(settings: &Settings, mode: Mode, loggers: Arc<Loggers>)
     let prepared = async {
         let worker = Worker::read(settings, mode).with_context(|| format!("{settings} cannot be used"))?;
         worker.check_cluster().await?;
-        let server = Server::bind(&worker.settings.props).await?;
-        let metrics = MetricsPlace::bind(&worker.settings.props).await?;
+        let system = java_options::system_properties();
+        let server = Server::bind(&worker.settings.props, &system).await?;
+        let metrics = MetricsPlace::bind(&worker.settings.props, &system).await?;
         anyhow::Ok((worker, server, metrics))
     };
     let signals = shutdown::requested();
@@ -171,7 +172,7 @@ impl Worker {
             dialer: dialer.clone(),
             clock: Clock::system(),
             assignments: match connectors {
-                None => Assignments::of_group(server.advertised_url(), Arc::new(RestClient)),
+                None => Assignments::of_group(server.advertised_url(), Arc::new(server.client())),
                 Some(_) => Assignments::single_node(),
             },
             logger_levels: Some(loggers.clone()),

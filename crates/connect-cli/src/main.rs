@@ -6,6 +6,7 @@ mod clock;
 mod connect_worker;
 mod connector_file;
 mod environment;
+mod java_options;
 mod logging;
 mod manual;
 mod metrics;

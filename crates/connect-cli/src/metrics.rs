@@ -21,14 +21,13 @@ pub(crate) struct MetricsPlace {
 }
 
 impl MetricsPlace {
-    /// Reads `props` and listens, if they name a listener.
-    pub(crate) async fn bind(props: &Props) -> Result<Self> {
+    /// Reads `props` and listens, if they name a listener. `system`: see [`Server::bind`].
+    pub(crate) async fn bind(props: &Props, system: &Props) -> Result<Self> {
         let values = CONFIG_DEF.parse(props)?;
         let own = match props.get("heliograph.metrics.listener").map(|url| url.trim()) {
             None | Some("") => None,
             Some(url) => {
-                let listeners = [("listeners".to_owned(), url.to_owned())].into();
-                let bound = Server::bind(&listeners).await;
+                let bound = Server::bind_apart(url, props, system).await;
                 Some(bound.with_context(|| format!("heliograph.metrics.listener = {url}"))?)
             }
         };
@@ -68,7 +67,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_listener_of_its_own_is_a_wish() {
-        let place = MetricsPlace::bind(&Props::new()).await.expect("nothing is needed");
+        let place = MetricsPlace::bind(&Props::new(), &Props::new())
+            .await
+            .expect("nothing is needed");
         assert!(place.own.is_none());
         assert_eq!(place.max_partitions, 2000);
         let asked = [(
@@ -76,14 +77,17 @@ mod tests {
             "http://127.0.0.1:0".to_owned(),
         )];
         assert!(
-            MetricsPlace::bind(&asked.into())
+            MetricsPlace::bind(&asked.into(), &Props::new())
                 .await
                 .expect("a good listener")
                 .own
                 .is_some()
         );
         let wrong = [("heliograph.metrics.listener".to_owned(), "nonsense".to_owned())];
-        let error = MetricsPlace::bind(&wrong.into()).await.err().expect("no URL");
+        let error = MetricsPlace::bind(&wrong.into(), &Props::new())
+            .await
+            .err()
+            .expect("no URL");
         assert!(
             format!("{error:#}").starts_with("heliograph.metrics.listener = nonsense: "),
             "{error:#}"

@@ -12,7 +12,7 @@ use connect_mirror::{
     mirror_maker_config::{MirrorConnector, MirrorMakerConfig, SourceAndTarget},
     source::rate_limits::RATE_KEYS,
 };
-use connect_rest::{Flow, FlowClient, Server};
+use connect_rest::{Flow, Server};
 use connect_runtime::{
     Clock, ExactlyOnceSupport, Herder, HerderOptions, WorkerSettings,
     herder::{Assignments, RequestSignature, WorkerClient, WorkerClientError},
@@ -24,6 +24,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     environment::{Environment, Settings},
+    java_options,
     metrics::MetricsPlace,
     plugins::MirrorPlugins,
     shutdown,
@@ -38,11 +39,13 @@ const REST_LISTENERS: &str = "heliograph.rest.listeners";
 /// Ours: whether limits can be changed there.
 const REST_LIMITS: &str = "heliograph.rest.limits.enabled";
 /// Keys that are for the process, and so for no flow.
-const OF_THE_PROCESS: [&str; 4] = [
+const OF_THE_PROCESS: [&str; 6] = [
     REST_LISTENERS,
     REST_LIMITS,
     "heliograph.metrics.listener",
     "heliograph.metrics.max.partitions",
+    "heliograph.rest.mask.secrets",
+    "rest.extension.classes",
 ];
 /// What a node without internal REST says instead of its URL, as in Kafka.
 const NO_URL: &str = "NOTUSED";
@@ -143,13 +146,14 @@ impl Flows {
 
     async fn run(self, metrics: MirrorMetrics, cancel: CancellationToken) -> Result<()> {
         let dialer = Dialer::tcp();
-        let metrics_place = MetricsPlace::bind(self.config.resolved()).await?;
+        let (props, system) = (self.config.resolved(), java_options::system_properties());
+        let metrics_place = MetricsPlace::bind(props, &system).await?;
         let mut workers = Vec::new();
         let server = match self.config.enable_internal_rest() {
-            true => Some(Server::bind(self.config.resolved()).await?),
+            true => Some(Server::bind_internal(props).await?),
             false => None,
         };
-        let read_only = read_only(&self.config).await?;
+        let read_only = read_only(&self.config, &system).await?;
         let limits = self.config.resolved().get(REST_LIMITS);
         let changeable: Vec<&'static str> = match limits.is_some_and(|on| parse_boolean(on)) {
             true => RATE_KEYS.iter().map(|key| key.name).collect(),
@@ -173,7 +177,7 @@ impl Flows {
                     format!("{}/{pair}", server.worker_id()),
                     Assignments::of_group(
                         server.advertised_url(),
-                        Arc::new(FlowClient::new(&pair.source, &pair.target)),
+                        Arc::new(server.flow_client(&pair.source, &pair.target)),
                     ),
                 ),
                 None => (
@@ -232,11 +236,8 @@ impl Flows {
 }
 
 /// Where flows can be looked at, if a file or the environment says so.
-async fn read_only(config: &MirrorMakerConfig) -> Result<Option<Server>> {
-    let bind = async |listeners: &str| {
-        let props = Props::from([("listeners".to_owned(), listeners.to_owned())]);
-        Server::bind(&props).await
-    };
+async fn read_only(config: &MirrorMakerConfig, system: &Props) -> Result<Option<Server>> {
+    let bind = async |listeners: &str| Server::bind_apart(listeners, config.resolved(), system).await;
     if let Some(listeners) = config.resolved().get(REST_LISTENERS) {
         return Ok(Some(bind(listeners).await.context(REST_LISTENERS)?));
     }

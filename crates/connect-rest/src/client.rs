@@ -1,16 +1,23 @@
 //! Asking other workers over HTTP.
 //!
-//! One connection a request: workers ask each other seldom, and a connection that is not kept is never stale. TLS will
-//! take its place in [`connect`].
+//! One connection a request: workers ask each other seldom, and a connection that is not kept is never stale.
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderValue, Method, Request, Uri, header, uri::Scheme};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use tls_config::{ClientTls, Peer, explain};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream, rustls::pki_types::ServerName};
+
+use crate::tls::OtherWorkersTls;
 
 /// Other workers are near.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -22,8 +29,8 @@ const MAX_ANSWER: usize = 32 * 1024 * 1024;
 pub(crate) enum Error {
     #[error("{url} is not a URL to a worker")]
     Url { url: String },
-    #[error("{url} is https, which is to come")]
-    Https { url: String },
+    #[error("TLS with {address} is not possible: {problem}")]
+    Tls { address: String, problem: String },
     #[error("{address} cannot be reached: {source}")]
     Connect { address: String, source: std::io::Error },
     #[error("{address} does not answer in time")]
@@ -44,34 +51,70 @@ pub(crate) struct OtherAnswer {
     pub(crate) body: Bytes,
 }
 
-/// Asks. `url` is whole; redirects are not followed.
-pub(crate) async fn ask(method: Method, url: &str, headers: HeaderMap, body: Bytes) -> Result<OtherAnswer, Error> {
-    let bad_url = || Error::Url { url: url.to_owned() };
-    let uri: Uri = url.parse().map_err(|_| bad_url())?;
-    if uri.scheme() == Some(&Scheme::HTTPS) {
-        return Err(Error::Https { url: url.to_owned() });
-    }
-    let (Some(authority), true) = (uri.authority(), uri.scheme() == Some(&Scheme::HTTP)) else {
-        return Err(bad_url());
-    };
-    let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));
-    let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    let mut request = Request::new(Full::new(body));
-    *request.method_mut() = method;
-    *request.uri_mut() = target.parse().map_err(|_| bad_url())?;
-    *request.headers_mut() = headers;
-    let all = request.headers_mut();
-    all.insert(
-        header::HOST,
-        HeaderValue::from_str(authority.as_str()).map_err(|_| bad_url())?,
-    );
-    all.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    all.insert(header::USER_AGENT, HeaderValue::from_static("kafka-connect"));
-    all.insert(header::CONNECTION, HeaderValue::from_static("close"));
+/// Asks other workers, over https with the settings of this one's listeners.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    tls: OtherWorkersTls,
+}
 
-    let stream = connect(&address).await?;
+impl Client {
+    pub(crate) fn new(tls: OtherWorkersTls) -> Self {
+        Self { tls }
+    }
+
+    /// Asks. `url` is whole; redirects are not followed.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<OtherAnswer, Error> {
+        let bad_url = || Error::Url { url: url.to_owned() };
+        let uri: Uri = url.parse().map_err(|_| bad_url())?;
+        let (is_https, default_port) = match uri.scheme_str() {
+            Some("https") => (true, 443),
+            Some("http") => (false, 80),
+            _ => return Err(bad_url()),
+        };
+        let authority = uri.authority().ok_or_else(bad_url)?;
+        let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(default_port));
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = target.parse().map_err(|_| bad_url())?;
+        *request.headers_mut() = headers;
+        let all = request.headers_mut();
+        all.insert(
+            header::HOST,
+            HeaderValue::from_str(authority.as_str()).map_err(|_| bad_url())?,
+        );
+        all.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        all.insert(header::USER_AGENT, HeaderValue::from_static("kafka-connect"));
+        all.insert(header::CONNECTION, HeaderValue::from_static("close"));
+
+        match is_https {
+            false => exchange(connect(&address).await?, &address, request).await,
+            true => {
+                let problem = |problem: &str| Error::Tls {
+                    address: address.clone(),
+                    problem: problem.to_owned(),
+                };
+                let tls = self.tls.as_ref().map_err(|why| problem(why))?;
+                let stream = secure(connect(&address).await?, &address, authority.host(), tls).await?;
+                Box::pin(exchange(stream, &address, request)).await
+            }
+        }
+    }
+}
+
+async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    address: &str,
+    request: Request<Full<Bytes>>,
+) -> Result<OtherAnswer, Error> {
     let http = |source| Error::Http {
-        address: address.clone(),
+        address: address.to_owned(),
         source,
     };
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(http)?;
@@ -81,7 +124,7 @@ pub(crate) async fn ask(method: Method, url: &str, headers: HeaderMap, body: Byt
         let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
         let body = body
             .map_err(|source| Error::Body {
-                address: address.clone(),
+                address: address.to_owned(),
                 source,
             })?
             .to_bytes();
@@ -106,4 +149,19 @@ async fn connect(address: &str) -> Result<TcpStream, Error> {
     })?;
     let _ = stream.set_nodelay(true);
     Ok(stream)
+}
+
+async fn secure(stream: TcpStream, address: &str, host: &str, tls: &ClientTls) -> Result<TlsStream<TcpStream>, Error> {
+    let problem = |problem: String| Error::Tls {
+        address: address.to_owned(),
+        problem,
+    };
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
+    let name = name.map_err(|_| problem(format!("{host} is no name that a certificate could be for")))?;
+    let config = tls.current().await.map_err(problem)?;
+    let shaking = timeout(CONNECT_TIMEOUT, TlsConnector::from(config).connect(name, stream)).await;
+    let shaken = shaking.map_err(|_| Error::Timeout {
+        address: address.to_owned(),
+    })?;
+    shaken.map_err(|error| problem(explain(&error, Peer::Worker).unwrap_or_else(|| error.to_string())))
 }

@@ -1,12 +1,21 @@
 //! What the server is told by the worker's properties (`RestServerConfig`).
 
-use config_def::{ConfigError, ConfigErrors, Props};
-use connect_runtime::config::{HeaderRule, REST_CONFIG_DEF, header_rules};
+use std::sync::Arc;
+
+use config_def::{ConfigDef, ConfigError, ConfigErrors, Props};
+use connect_runtime::config::{HeaderRule, REST_CONFIG_DEF, REST_OWN_KEYS, header_rules};
+use tls_config::ServerTls;
 
 use crate::{
     cors::Cors,
     listener::{Listener, Protocol},
+    login::BASIC_AUTH_EXTENSION,
+    tls::{self, OtherWorkersTls},
 };
+
+pub(crate) const EXTENSION_CLASSES: &str = "rest.extension.classes";
+
+static OWN_CONFIG_DEF: ConfigDef = ConfigDef::new(&[REST_OWN_KEYS]);
 
 /// The REST server's settings.
 #[derive(Debug)]
@@ -18,6 +27,13 @@ pub(crate) struct RestConfig {
     pub(crate) advertised_protocol: Option<Protocol>,
     pub(crate) cors: Option<Cors>,
     pub(crate) header_rules: Vec<HeaderRule>,
+    /// There is one if any of the listeners speaks https.
+    pub(crate) tls: Option<Arc<ServerTls>>,
+    pub(crate) admin_tls: Option<Arc<ServerTls>>,
+    pub(crate) other_workers_tls: OtherWorkersTls,
+    /// Whether users have to say who they are.
+    pub(crate) has_login: bool,
+    pub(crate) masks_secrets: bool,
 }
 
 /// Where the endpoints under `/admin` are.
@@ -65,12 +81,36 @@ impl RestConfig {
                 .map_err(|_| ConfigError::invalid("rest.advertised.port", port, "It must be from 0 to 65535"));
             errors.collect(checked)
         });
-        for class in values.list("rest.extension.classes") {
-            let why = "Java extensions of the REST server are not supported";
-            errors
-                .0
-                .push(ConfigError::invalid("rest.extension.classes", class, why));
+        let mut has_login = false;
+        for class in values.list(EXTENSION_CLASSES) {
+            if BASIC_AUTH_EXTENSION.contains(&class.as_str()) {
+                has_login = true;
+                continue;
+            }
+            let why = format!(
+                "Java extensions of the REST server are not supported, but for {}",
+                BASIC_AUTH_EXTENSION[0]
+            );
+            errors.0.push(ConfigError::invalid(EXTENSION_CLASSES, class, why));
         }
+        let speaks_https = |listener: &Listener| listener.protocol == Protocol::Https;
+        let tls = listeners.iter().any(speaks_https).then(|| tls::of_listeners(props));
+        let admin_urls = match &admin {
+            Admin::Beside => &[][..],
+            Admin::Alone(listeners) => listeners,
+        };
+        let admin_tls = admin_urls
+            .iter()
+            .any(speaks_https)
+            .then(|| tls::of_admin_listeners(props));
+        let mut usable = |tls: Option<Result<ServerTls, ConfigErrors>>| match tls? {
+            Ok(tls) => Some(Arc::new(tls)),
+            Err(found) => {
+                errors.0.extend(found.0);
+                None
+            }
+        };
+        let (tls, admin_tls) = (usable(tls), usable(admin_tls));
         let cors = Cors::parse(
             values.opt_string("access.control.allow.origin").unwrap_or_default(),
             values.opt_string("access.control.allow.methods").unwrap_or_default(),
@@ -89,6 +129,11 @@ impl RestConfig {
             advertised_protocol,
             cors,
             header_rules,
+            tls,
+            admin_tls,
+            other_workers_tls: tls::of_other_workers(props),
+            has_login,
+            masks_secrets: OWN_CONFIG_DEF.parse(props)?.boolean("heliograph.rest.mask.secrets"),
         })
     }
 }
@@ -97,13 +142,6 @@ fn listeners(key: &str, urls: &[String], errors: &mut ConfigErrors) -> Vec<Liste
     let mut listeners = Vec::new();
     for url in urls {
         match Listener::parse(url) {
-            Ok(Listener {
-                protocol: Protocol::Https,
-                ..
-            }) => {
-                let why = "https is to come; so far the REST server speaks http only";
-                errors.0.push(ConfigError::invalid(key, url, why));
-            }
             Ok(listener) => listeners.push(listener),
             Err(why) => errors.0.push(ConfigError::invalid(key, url, why)),
         }
@@ -140,12 +178,12 @@ mod tests {
     #[test]
     fn every_fault_names_key_and_value() {
         let faults = [
-            ("listeners", "https://:8443"),
+            ("listeners", "gopher://:8443"),
             ("admin.listeners", "http://localhost"),
             ("rest.advertised.listener", "gopher"),
             ("rest.advertised.port", "70000"),
             ("access.control.allow.origin", "http://("),
-            ("rest.extension.classes", "com.example.Auth"),
+            (EXTENSION_CLASSES, "com.example.Auth"),
         ];
         let message = parse(&faults).expect_err("all bad");
         for (key, value) in faults {

@@ -17,8 +17,17 @@ pub(crate) struct RestError {
     /// The status, but for what another worker has said.
     pub(crate) code: i64,
     pub(crate) message: Cow<'static, str>,
+    form: Form,
+}
+
+/// How an error is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Json,
     /// Errors of routing have no content type, as Jersey writes them.
-    is_typed: bool,
+    Untyped,
+    /// Who has to log in is told in a sentence, which is called JSON, as in Kafka.
+    Sentence,
 }
 
 impl RestError {
@@ -27,7 +36,15 @@ impl RestError {
             status,
             code: status.into(),
             message: message.into(),
-            is_typed: true,
+            form: Form::Json,
+        }
+    }
+
+    /// Who asks is unknown.
+    pub(crate) fn unauthorized() -> Self {
+        Self {
+            form: Form::Sentence,
+            ..Self::new(401, "User cannot access the resource.")
         }
     }
 
@@ -54,7 +71,7 @@ impl RestError {
     /// Likewise, before a method of a resource was chosen.
     pub(crate) fn routing(status: StatusCode) -> Self {
         Self {
-            is_typed: false,
+            form: Form::Untyped,
             ..Self::status(status)
         }
     }
@@ -88,15 +105,24 @@ const STALE_CONFIGURATION: &str =
 
 impl IntoResponse for RestError {
     fn into_response(self) -> Response {
-        let body = json!({"error_code": self.code, "message": self.message}).to_string();
+        let body = match self.form {
+            Form::Sentence => self.message.into_owned(),
+            Form::Json | Form::Untyped => json!({"error_code": self.code, "message": self.message}).to_string(),
+        };
         let mut answer = Response::new(Body::from(body));
         *answer.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if self.is_typed {
-            answer.headers_mut().insert(header::CONTENT_TYPE, JSON);
+        let headers = answer.headers_mut();
+        if self.form != Form::Untyped {
+            headers.insert(header::CONTENT_TYPE, JSON);
+        }
+        if self.form == Form::Sentence {
+            headers.insert(header::WWW_AUTHENTICATE, HOW_TO_LOG_IN);
         }
         answer
     }
 }
+
+const HOW_TO_LOG_IN: HeaderValue = HeaderValue::from_static("Basic realm=\"Kafka Connect\", charset=\"UTF-8\"");
 
 /// `application/json`.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");

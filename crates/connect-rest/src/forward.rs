@@ -7,7 +7,7 @@ use connect_runtime::herder::{RequestError, RequestSignature, WorkerClient, Work
 use serde::Deserialize;
 
 use crate::{
-    client::{self, OtherAnswer},
+    client::{Client, OtherAnswer},
     error::{JSON, RestError},
     resources::Answer,
     uri::encode_segment,
@@ -80,7 +80,7 @@ struct ErrorMessage {
 }
 
 /// Asks another worker, and answers what it answers.
-pub(crate) async fn forward(target: &Target, request: &Forwarded) -> Result<Answer, RestError> {
+pub(crate) async fn forward(client: &Client, target: &Target, request: &Forwarded) -> Result<Answer, RestError> {
     let mut url = format!(
         "{}{}?forward={}",
         target.url.trim_end_matches('/'),
@@ -99,7 +99,7 @@ pub(crate) async fn forward(target: &Target, request: &Forwarded) -> Result<Answ
     );
     headers.extend((!request.body.is_empty()).then_some((header::CONTENT_TYPE, JSON)));
     let method = Method::from_bytes(request.method.as_bytes()).expect("the table has methods");
-    let answer = client::ask(method, &url, headers, request.body.clone()).await;
+    let answer = client.ask(method, &url, headers, request.body.clone()).await;
     let answer = answer.map_err(|error| io_error(&error))?;
     match answer.status {
         204 => Ok(Answer::empty(204)),
@@ -144,11 +144,16 @@ fn io_error(error: &dyn std::fmt::Display) -> RestError {
 }
 
 /// Asks the leader what a worker needs of it: [`WorkerClient`] over HTTP.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RestClient;
+#[derive(Clone, Debug)]
+pub struct RestClient(Client);
 
 impl RestClient {
+    pub(crate) fn new(client: Client) -> Self {
+        Self(client)
+    }
+
     async fn ask(
+        &self,
         method: Method,
         url: String,
         body: Bytes,
@@ -164,7 +169,7 @@ impl RestClient {
             headers.insert("X-Connect-Authorization", value(&signature.authorization)?);
             headers.insert("X-Connect-Request-Signature-Algorithm", value(&signature.algorithm)?);
         }
-        let answer = client::ask(method, &url, headers, body).await;
+        let answer = self.0.ask(method, &url, headers, body).await;
         let answer = answer.map_err(|error| failed(None, error.to_string()))?;
         match answer.status {
             200..=299 => Ok(()),
@@ -188,7 +193,7 @@ impl WorkerClient for RestClient {
         signature: Option<RequestSignature>,
     ) -> BoxFuture<'a, Result<(), WorkerClientError>> {
         let url = internal_url(leader_url, connector, "tasks");
-        Box::pin(Self::ask(Method::POST, url, body, signature))
+        Box::pin(self.ask(Method::POST, url, body, signature))
     }
 
     fn fence_zombies<'a>(
@@ -198,7 +203,7 @@ impl WorkerClient for RestClient {
         signature: Option<RequestSignature>,
     ) -> BoxFuture<'a, Result<(), WorkerClientError>> {
         let url = internal_url(leader_url, connector, "fence");
-        Box::pin(Self::ask(Method::PUT, url, Bytes::new(), signature))
+        Box::pin(self.ask(Method::PUT, url, Bytes::new(), signature))
     }
 }
 
@@ -207,13 +212,15 @@ impl WorkerClient for RestClient {
 #[derive(Clone, Debug)]
 pub struct FlowClient {
     path: String,
+    client: RestClient,
 }
 
 impl FlowClient {
     /// The client of the flow from `source` to `target`.
-    pub fn new(source: &str, target: &str) -> Self {
+    pub(crate) fn new(source: &str, target: &str, client: Client) -> Self {
         Self {
             path: flow_path(source, target),
+            client: RestClient::new(client),
         }
     }
 
@@ -237,7 +244,7 @@ impl WorkerClient for FlowClient {
         signature: Option<RequestSignature>,
     ) -> BoxFuture<'a, Result<(), WorkerClientError>> {
         let url = self.url(leader_url, connector, "tasks");
-        Box::pin(RestClient::ask(Method::POST, url, body, signature))
+        Box::pin(self.client.ask(Method::POST, url, body, signature))
     }
 
     fn fence_zombies<'a>(
@@ -247,6 +254,6 @@ impl WorkerClient for FlowClient {
         signature: Option<RequestSignature>,
     ) -> BoxFuture<'a, Result<(), WorkerClientError>> {
         let url = self.url(leader_url, connector, "fence");
-        Box::pin(RestClient::ask(Method::PUT, url, Bytes::new(), signature))
+        Box::pin(self.client.ask(Method::PUT, url, Bytes::new(), signature))
     }
 }

@@ -13,11 +13,14 @@ mod error;
 mod forward;
 mod listener;
 mod loggers;
+mod login;
 mod negotiation;
 mod openapi;
 mod resources;
 mod response_headers;
+mod secrets;
 mod server;
+mod tls;
 mod uri;
 
 #[cfg(test)]

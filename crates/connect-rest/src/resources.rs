@@ -13,7 +13,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, HttpBody},
     extract::Request,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
@@ -30,8 +30,10 @@ use crate::{
     cors::Cors,
     error::RestError,
     forward::{ForwardFlag, forward},
+    login::Login,
     negotiation::{accepts_json, fits_json, is_json},
     response_headers,
+    secrets::{self, ConfigAt, Kept},
 };
 
 /// Kafka's limit for a request.
@@ -52,6 +54,8 @@ pub(crate) struct Endpoint {
     pub(crate) forwards: bool,
     /// Whether it is for other workers only.
     is_internal: bool,
+    /// Where its body has a connector's configuration.
+    config_at: Option<ConfigAt>,
 }
 
 macro_rules! endpoints {
@@ -69,12 +73,25 @@ impl Endpoint {
             reads_body: false,
             forwards: false,
             is_internal: false,
+            config_at: None,
         }
     }
 
     const fn reads_body(mut self) -> Self {
         self.reads_body = true;
         self
+    }
+
+    /// Its body is a connector's configuration.
+    const fn reads_config(mut self) -> Self {
+        self.config_at = Some(ConfigAt::Body);
+        self.reads_body()
+    }
+
+    /// Its body has a connector's configuration.
+    const fn reads_request_with_config(mut self) -> Self {
+        self.config_at = Some(ConfigAt::Member);
+        self.reads_body()
     }
 
     const fn between_workers(mut self) -> Self {
@@ -94,12 +111,12 @@ pub(crate) const ENDPOINTS: &[Endpoint] = endpoints! {
     "GET" "/health" root::health;
     "GET" "/openapi.json" root::openapi;
     "GET" "/connectors" connectors::list;
-    "POST" "/connectors" connectors::create, reads_body, forwards;
+    "POST" "/connectors" connectors::create, reads_request_with_config, forwards;
     "GET" "/connectors/{connector}" connectors::info;
     "DELETE" "/connectors/{connector}" connectors::delete, forwards;
     "GET" "/connectors/{connector}/config" connectors::config;
-    "PUT" "/connectors/{connector}/config" connectors::put_config, reads_body, forwards;
-    "PATCH" "/connectors/{connector}/config" connectors::patch_config, reads_body, forwards;
+    "PUT" "/connectors/{connector}/config" connectors::put_config, reads_config, forwards;
+    "PATCH" "/connectors/{connector}/config" connectors::patch_config, reads_config, forwards;
     "GET" "/connectors/{connector}/status" connectors::status;
     "PUT" "/connectors/{connector}/pause" connectors::pause;
     "PUT" "/connectors/{connector}/resume" connectors::resume;
@@ -117,7 +134,7 @@ pub(crate) const ENDPOINTS: &[Endpoint] = endpoints! {
     "DELETE" "/connectors/{connector}/offsets" connectors::reset_offsets, forwards;
     "GET" "/connector-plugins" connector_plugins::list;
     "GET" "/connector-plugins/{plugin}/config" connector_plugins::config;
-    "PUT" "/connector-plugins/{plugin}/config/validate" connector_plugins::validate, reads_body;
+    "PUT" "/connector-plugins/{plugin}/config/validate" connector_plugins::validate, reads_config;
 };
 
 /// The part that `admin.listeners` can put elsewhere.
@@ -164,11 +181,14 @@ pub(crate) fn router(api: &Arc<Api>, part: Part) -> Router {
             None => resources.push((endpoint.path, vec![endpoint])),
         }
     }
+    // As in Kafka, who has put the part for administrators elsewhere has said who reaches it.
+    let login = api.login.as_ref().filter(|_| part != Part::AdminOnly);
     let mut router = Router::new();
     for (path, methods) in resources {
         let methods: Arc<[&'static Endpoint]> = methods.into();
-        let api = api.clone();
-        let route = axum::routing::any(move |request: Request| answer(api.clone(), methods.clone(), request));
+        let (api, login) = (api.clone(), login.cloned());
+        let route =
+            axum::routing::any(move |request: Request| answer(api.clone(), login.clone(), methods.clone(), request));
         // JAX-RS does not mind a slash at the end.
         if path != "/" {
             router = router.route(&format!("{path}/"), route.clone());
@@ -176,6 +196,24 @@ pub(crate) fn router(api: &Arc<Api>, part: Part) -> Router {
         router = router.route(path, route);
     }
     router.fallback(|| async { RestError::routing(StatusCode::NOT_FOUND) })
+}
+
+/// `router` for those who can log in, if that is asked for at all.
+pub(crate) fn for_users(router: Router, login: Option<Arc<Login>>) -> Router {
+    let Some(login) = login.filter(|_| router.has_routes()) else {
+        return router;
+    };
+    router.route_layer(axum::middleware::from_fn(
+        move |request: Request, next: axum::middleware::Next| {
+            let login = login.clone();
+            async move {
+                match login.admits(request.headers()).await {
+                    true => next.run(request).await,
+                    false => RestError::unauthorized().closing(),
+                }
+            }
+        },
+    ))
 }
 
 /// What every answer of a listener carries.
@@ -204,9 +242,14 @@ pub(crate) fn with_headers(router: Router, cors: Option<Cors>, rules: Vec<Header
 const SERVER: HeaderValue = HeaderValue::from_static(concat!("heliograph/", env!("CARGO_PKG_VERSION")));
 
 /// Answers a request to a path that exists.
-async fn answer(api: Arc<Api>, methods: Arc<[&'static Endpoint]>, request: Request) -> Response {
+async fn answer(
+    api: Arc<Api>,
+    login: Option<Arc<Login>>,
+    methods: Arc<[&'static Endpoint]>,
+    request: Request,
+) -> Response {
     let is_head = request.method() == Method::HEAD;
-    let answered = AssertUnwindSafe(answer_method(api, &methods, request))
+    let answered = AssertUnwindSafe(answer_method(api, login, &methods, request))
         .catch_unwind()
         .await;
     let answered = answered.unwrap_or_else(|_| {
@@ -235,20 +278,40 @@ impl From<RestError> for Refused {
     }
 }
 
-async fn answer_method(api: Arc<Api>, methods: &[&'static Endpoint], request: Request) -> Result<Response, Refused> {
-    // Read in any case, or the connection could not be used again.
+async fn answer_method(
+    api: Arc<Api>,
+    login: Option<Arc<Login>>,
+    methods: &[&'static Endpoint],
+    request: Request,
+) -> Result<Response, Refused> {
     let (head, body) = request.into_parts();
-    let body = api.bodies.read(&head.headers, body).await;
-    let (body, _budget) = body.map_err(|error| Refused { error, closes: true })?;
-    if head.method == Method::OPTIONS {
-        return Ok(allowed_methods(methods));
-    }
     let method = if head.method == Method::HEAD {
         "GET"
     } else {
         head.method.as_str()
     };
-    let Some(endpoint) = methods.iter().find(|endpoint| endpoint.method == method) else {
+    let endpoint = methods.iter().find(|endpoint| endpoint.method == method);
+    // What workers ask each other is signed.
+    let is_for_users = endpoint.is_none_or(|endpoint| !endpoint.is_internal);
+    if let Some(login) = login.filter(|_| is_for_users)
+        && !login.admits(&head.headers).await
+    {
+        let is_known = endpoint.is_some() || head.method == Method::OPTIONS;
+        let error = match is_known {
+            true => RestError::unauthorized(),
+            false => RestError::routing(StatusCode::METHOD_NOT_ALLOWED),
+        };
+        // Nothing of a stranger's body is taken in.
+        let closes = !body.is_end_stream();
+        return Err(Refused { error, closes });
+    }
+    // Read in any case, or the connection could not be used again.
+    let body = api.bodies.read(&head.headers, body).await;
+    let (body, _budget) = body.map_err(|error| Refused { error, closes: true })?;
+    if head.method == Method::OPTIONS {
+        return Ok(allowed_methods(methods));
+    }
+    let Some(endpoint) = endpoint else {
         return Err(RestError::routing(StatusCode::METHOD_NOT_ALLOWED).into());
     };
     check_media_types(endpoint, &head.headers, body.is_empty())?;
@@ -256,7 +319,16 @@ async fn answer_method(api: Arc<Api>, methods: &[&'static Endpoint], request: Re
     answer_endpoint(api, endpoint, call).await.map_err(Into::into)
 }
 
-async fn answer_endpoint(api: Arc<Api>, endpoint: &Endpoint, call: Call) -> Result<Response, RestError> {
+async fn answer_endpoint(api: Arc<Api>, endpoint: &Endpoint, mut call: Call) -> Result<Response, RestError> {
+    let Some(place) = endpoint.config_at.filter(|_| api.masks_secrets) else {
+        return answer_call(api, endpoint, call).await;
+    };
+    let restored = timeout(api.request_timeout, secrets::restore(&api, place, &mut call)).await;
+    let kept: Kept = restored.unwrap_or_else(|_| Err(RestError::internal("Request timed out")))?;
+    answer_call(api, endpoint, call).await.map_err(|error| kept.hide(error))
+}
+
+async fn answer_call(api: Arc<Api>, endpoint: &Endpoint, call: Call) -> Result<Response, RestError> {
     let forward_flag = ForwardFlag::of(call.query("forward"));
     let location = call.location();
     let request = call.to_forward(endpoint.method);
@@ -275,13 +347,22 @@ async fn answer_endpoint(api: Arc<Api>, endpoint: &Endpoint, call: Call) -> Resu
             }));
         }
     };
-    let forwarded = timeout(FORWARD_TIMEOUT, forward(&target, &request)).await;
-    let answer = forwarded.unwrap_or_else(|_| Err(RestError::internal("Request timed out")))?;
+    let forwarded = timeout(FORWARD_TIMEOUT, forward(&api.client, &target, &request)).await;
+    let mut answer = forwarded.unwrap_or_else(|_| Err(RestError::internal("Request timed out")))?;
+    // The other worker may show what this one does not.
+    if api.masks_secrets && endpoint.config_at.is_some() {
+        answer = secrets::mask_answer(answer);
+    }
     Ok(answer.into_response(&location))
 }
 
 /// 415 and 406, in JAX-RS' order.
 fn check_media_types(endpoint: &Endpoint, headers: &HeaderMap, is_empty: bool) -> Result<(), RestError> {
+    // Nothing is unpacked: a few bytes could become gigabytes.
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(RestError::new(415, "A body must not be compressed (Content-Encoding)"));
+    }
     let has_consumes = !["/", "/health", "/openapi.json"].contains(&endpoint.path);
     match headers.get(header::CONTENT_TYPE) {
         Some(given) if has_consumes && !fits_json(given) => {
@@ -318,7 +399,7 @@ fn allowed_methods(methods: &[&'static Endpoint]) -> Response {
 
 fn without_body(answer: Response) -> Response {
     let (mut head, body) = answer.into_parts();
-    if let Some(length) = axum::body::HttpBody::size_hint(&body).exact() {
+    if let Some(length) = body.size_hint().exact() {
         head.headers.insert(header::CONTENT_LENGTH, length.into());
     }
     Response::from_parts(head, Body::empty())

@@ -3,6 +3,9 @@
 mod bad_input;
 mod forwarding;
 mod golden;
+mod masking;
 mod openapi;
+mod security;
 mod server;
 mod support;
+mod tls;

@@ -223,7 +223,7 @@ static REST_KEYS: &[ConfigKey] = &[
     key("rest.extension.classes", Type::List)
         .default("")
         .validator(Validator::LIST)
-        .doc("Java classes that extend the REST server; not supported."),
+        .doc("Java classes that extend the REST server; only Kafka's own for user names and passwords."),
     key("admin.listeners", Type::List)
         .default_null()
         .validator(Validator::List {
@@ -400,12 +400,17 @@ static DEDICATED_KEYS: &[ConfigKey] = &[
 pub const METRICS_KEYS: &[ConfigKey] = &[
     key("heliograph.metrics.listener", Type::String)
         .default_null()
-        .doc("Where metrics are served beside the REST listeners: http://host:port."),
+        .doc("Where metrics are served beside the REST listeners: http://host:port or https://host:port."),
     key("heliograph.metrics.max.partitions", Type::Int)
         .default("2000")
         .validator(Validator::AtLeast(0))
         .doc("How many partitions have metrics of their own; the others are added up per flow."),
 ];
+
+/// What the REST server has besides Kafka's keys.
+pub const REST_OWN_KEYS: &[ConfigKey] = &[key("heliograph.rest.mask.secrets", Type::Boolean)
+    .default("false")
+    .doc("Whether answers show [hidden] instead of passwords and the like; a configuration sent back with it keeps them.")];
 
 /// [`CONFIG_DEF`] and the keys that Kafka's worker does not have: for whoever tells known keys from unknown ones.
 pub static KNOWN_KEYS: ConfigDef = ConfigDef::new(&[
@@ -418,6 +423,7 @@ pub static KNOWN_KEYS: ConfigDef = ConfigDef::new(&[
     DISTRIBUTED_KEYS,
     RESTART_KEYS,
     METRICS_KEYS,
+    REST_OWN_KEYS,
     DEDICATED_KEYS,
 ]);
 

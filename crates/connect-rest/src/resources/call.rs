@@ -7,15 +7,22 @@ use axum::{
 };
 use bytes::Bytes;
 use connect_plugins::{PluginRegistry, ValidationContext};
-use connect_runtime::herder::{HerderHandle, InternalRequest, RequestError};
+use connect_runtime::{
+    herder::{HerderHandle, InternalRequest, RequestError},
+    storage::config::RawConfig,
+};
 use serde::Serialize;
 
 use super::REQUEST_TIMEOUT;
 use crate::{
     body::Bodies,
+    client::Client,
     error::{JSON, RestError},
     forward::Forwarded,
+    listener::Protocol,
     loggers::Loggers,
+    login::Login,
+    secrets,
     uri::{decode, encode_path, query_pairs},
 };
 
@@ -25,14 +32,19 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the endpoints work with.
 pub struct Api {
     pub(crate) herder: HerderHandle,
-    worker: Option<Worker>,
+    pub(crate) worker: Option<Worker>,
     /// The only settings of connectors that may be changed; `None`: all.
-    changeable: Option<Vec<&'static str>>,
+    pub(crate) changeable: Option<Vec<&'static str>>,
     pub(crate) bodies: Bodies,
     pub(crate) request_timeout: Duration,
     pub(crate) health_timeout: Duration,
     /// Host and port for a client that names none.
-    authority: String,
+    pub(crate) authority: String,
+    /// Asks other workers.
+    pub(crate) client: Client,
+    /// `None`: everybody may ask everything.
+    pub(crate) login: Option<Arc<Login>>,
+    pub(crate) masks_secrets: bool,
 }
 
 /// What a worker has besides its herder.
@@ -79,6 +91,17 @@ impl Api {
             request_timeout: REQUEST_TIMEOUT,
             health_timeout: HEALTH_TIMEOUT,
             authority: "localhost:8083".to_owned(),
+            client: Client::new(Err("there are no settings for it".into())),
+            login: None,
+            masks_secrets: false,
+        }
+    }
+
+    /// A configuration as clients see it.
+    pub(crate) fn shown(&self, config: RawConfig) -> RawConfig {
+        match self.masks_secrets {
+            true => secrets::mask(config),
+            false => config,
         }
     }
 
@@ -112,11 +135,6 @@ impl Api {
             }
         }
     }
-
-    pub(crate) fn at(mut self, authority: &str) -> Self {
-        authority.clone_into(&mut self.authority);
-        self
-    }
 }
 
 /// A request to an endpoint.
@@ -126,6 +144,7 @@ pub(crate) struct Call {
     parameters: Vec<(&'static str, String)>,
     query: Vec<(String, String)>,
     path: String,
+    protocol: Protocol,
     authority: String,
 }
 
@@ -153,6 +172,7 @@ impl Call {
             parameters: parameters(template, head.uri.path())?,
             query: query_pairs(head.uri.query().unwrap_or_default()),
             path: head.uri.path().trim_end_matches('/').to_owned(),
+            protocol: head.extensions.get().copied().unwrap_or(Protocol::Http),
             authority: authority.to_owned(),
         })
     }
@@ -170,6 +190,12 @@ impl Call {
         self.path("task")
             .parse()
             .map_err(|_| RestError::status(StatusCode::NOT_FOUND))
+    }
+
+    /// The connector in the path, if it is one of a connector.
+    pub(crate) fn connector(&self) -> Option<String> {
+        let found = self.parameters.iter().find(|(parameter, _)| *parameter == "connector");
+        found.map(|(_, value)| value.clone())
     }
 
     /// The first value of a query parameter.
@@ -211,7 +237,7 @@ impl Call {
 
     /// `http://<Host>/connectors/`, as the client came here.
     pub(super) fn location(&self) -> String {
-        format!("http://{}/connectors/", self.authority)
+        format!("{}://{}/connectors/", self.protocol, self.authority)
     }
 
     /// The request as another worker is asked it.
@@ -289,6 +315,11 @@ impl Answer {
             created: None,
             header: None,
         }
+    }
+
+    pub(crate) fn with_body(mut self, body: Bytes) -> Self {
+        self.body = Some(body);
+        self
     }
 
     pub(crate) fn creating(mut self, connector: &str) -> Self {

@@ -42,7 +42,7 @@ pub(super) async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {
             // It is new, or about to go.
             return None;
         }
-        let info = info_at.map(|_| Expansion::Info(info.into()));
+        let info = info_at.map(|_| Expansion::Info(shown(&api, info)));
         let (first, second) = if info_at < status_at {
             (info, status)
         } else {
@@ -80,14 +80,14 @@ pub(super) async fn create(api: Arc<Api>, call: Call) -> Result<Answer, Failure>
     let initial_state = request.initial_state()?;
     let config = named(&name, request.into_config()?)?;
     let put = api.herder.put_connector(&name, config, initial_state, false).await?;
-    Ok(answer_put(put, &name))
+    Ok(answer_put(&api, put, &name))
 }
 
 pub(super) async fn put_config(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {
     let name = call.path("connector");
     let ConnectorConfig(config) = read(&call.body)?;
     let put = api.herder.put_connector(name, named(name, config)?, None, true).await?;
-    Ok(answer_put(put, name))
+    Ok(answer_put(&api, put, name))
 }
 
 pub(super) async fn patch_config(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {
@@ -95,7 +95,7 @@ pub(super) async fn patch_config(api: Arc<Api>, call: Call) -> Result<Answer, Fa
     let ConnectorConfig(patch) = read(&call.body)?;
     api.check_change(patch.keys())?;
     let put = api.herder.patch_connector(name, patch).await?;
-    Ok(answer_put(Put { created: false, ..put }, name))
+    Ok(answer_put(&api, Put { created: false, ..put }, name))
 }
 
 /// A configuration that says its own name, which has to be the one it is stored under.
@@ -114,8 +114,16 @@ fn named(name: &str, mut config: RawConfig) -> Result<RawConfig, RestError> {
     Ok(config)
 }
 
-fn answer_put(put: Put, name: &str) -> Answer {
-    let info = ConnectorInfo::from(put.info);
+/// A connector as clients see it.
+fn shown(api: &Api, info: herder::ConnectorInfo) -> ConnectorInfo {
+    ConnectorInfo::from(herder::ConnectorInfo {
+        config: api.shown(info.config),
+        ..info
+    })
+}
+
+fn answer_put(api: &Api, put: Put, name: &str) -> Answer {
+    let info = shown(api, put.info);
     if put.created {
         Answer::json_with(201, &info).creating(name)
     } else {
@@ -125,13 +133,12 @@ fn answer_put(put: Put, name: &str) -> Answer {
 
 pub(super) async fn info(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {
     let info = api.herder.connector_info(call.path("connector")).await?;
-    Ok(Answer::json(&ConnectorInfo::from(info)))
+    Ok(Answer::json(&shown(&api, info)))
 }
 
 pub(super) async fn config(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {
-    Ok(Answer::json(
-        &api.herder.connector_config(call.path("connector")).await?,
-    ))
+    let config = api.herder.connector_config(call.path("connector")).await?;
+    Ok(Answer::json(&api.shown(config)))
 }
 
 pub(super) async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {
@@ -173,7 +180,10 @@ pub(super) async fn restart(api: Arc<Api>, call: Call) -> Result<Answer, Failure
 
 pub(super) async fn tasks(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {
     let tasks = api.herder.task_configs(call.path("connector")).await?;
-    let tasks = tasks.into_iter().map(|(id, config)| TaskInfo { id: id.into(), config });
+    let tasks = tasks.into_iter().map(|(id, config)| TaskInfo {
+        id: id.into(),
+        config: api.shown(config),
+    });
     Ok(Answer::json(&tasks.collect::<Vec<_>>()))
 }
 

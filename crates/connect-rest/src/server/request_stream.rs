@@ -42,6 +42,8 @@ pub(crate) struct Patience {
     pub(crate) head: Duration,
     /// To take the next bytes of an answer.
     pub(crate) write: Duration,
+    /// To shake hands, where the listener speaks TLS.
+    pub(crate) handshake: Duration,
 }
 
 /// A connection whose requests are mended as they come in.
@@ -322,6 +324,7 @@ mod tests {
         idle: Duration::from_secs(90),
         head: Duration::from_secs(20),
         write: Duration::from_secs(90),
+        handshake: Duration::from_secs(15),
     };
 
     /// What the library gets of `sent`, in pieces of every size, and what was wrong.

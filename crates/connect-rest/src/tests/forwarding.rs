@@ -4,7 +4,8 @@ use std::sync::Mutex;
 
 use axum::http::StatusCode;
 use bytes::Bytes;
-use connect_runtime::herder::{InternalRequest, RequestSignature, WorkerClient};
+use config_def::Props;
+use connect_runtime::herder::{HerderHandle, InternalRequest, RequestSignature, WorkerClient};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -17,7 +18,7 @@ use super::{
     server::{Running, body_of, exchange, props, request, start, status_of},
     support::{Mood, api},
 };
-use crate::{Flow, FlowClient, RestClient, Server};
+use crate::{Flow, RestClient, Server, client::Client};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
@@ -176,6 +177,10 @@ async fn another_workers_oddities_are_told() {
     }
 }
 
+fn client() -> RestClient {
+    RestClient::new(Client::new(Err("no TLS here".into())))
+}
+
 #[tokio::test]
 async fn the_leader_gets_what_a_worker_has_signed() {
     let leader = start(Mood::Usual).await;
@@ -186,11 +191,12 @@ async fn the_leader_gets_what_a_worker_has_signed() {
             algorithm: "HmacSHA256".to_owned(),
         })
     };
-    RestClient
+    let client = client();
+    client
         .put_task_configs(&leader.advertised, "a->b/c", body.clone(), signature())
         .await
         .expect("accepted");
-    RestClient
+    client
         .fence_zombies(&leader.advertised, "x", signature())
         .await
         .expect("accepted");
@@ -199,31 +205,35 @@ async fn the_leader_gets_what_a_worker_has_signed() {
     assert_eq!(seen[0].1.authorization.as_deref(), Some("AAAA"));
     assert_eq!((seen[1].0.as_str(), seen[1].1.body.len()), ("x", 0));
 
-    let refused = RestClient
+    let refused = client
         .fence_zombies(&leader.advertised, "x", None)
         .await
         .expect_err("not signed");
     assert_eq!(refused.status, Some(StatusCode::BAD_REQUEST.as_u16()));
     assert_eq!(refused.message, "Internal request missing required signature");
     for url in ["http://127.0.0.1:1/", "https://localhost:1/", "nonsense", ""] {
-        let failed = RestClient.fence_zombies(url, "x", None).await.expect_err(url);
+        let failed = client.fence_zombies(url, "x", None).await.expect_err(url);
         assert_eq!(failed.status, None, "{url}");
         assert!(!failed.message.is_empty());
+    }
+}
+
+pub(super) fn flow(source: &str, target: &str, herder: HerderHandle) -> Flow {
+    Flow {
+        source: source.to_owned(),
+        target: target.to_owned(),
+        herder,
+        changeable: Vec::new(),
     }
 }
 
 #[tokio::test]
 async fn the_flows_of_the_dedicated_mode_share_a_server() {
     let props = props(&[("listeners", "http://127.0.0.1:0")]);
-    let server = Server::bind(&props).await.expect("it binds");
+    let server = Server::bind(&props, &Props::new()).await.expect("it binds");
     let (address, url) = (server.local_addrs()[0], server.advertised_url());
+    let client = server.flow_client("b", "a");
     let (first, second) = (api(Mood::Usual), api(Mood::Usual));
-    let flow = |source: &str, target: &str, herder| Flow {
-        source: source.to_owned(),
-        target: target.to_owned(),
-        herder,
-        changeable: Vec::new(),
-    };
     let flows = vec![flow("a", "b", first.api.herder), flow("b", "a", second.api.herder)];
     let cancel = CancellationToken::new();
     let mut running = JoinSet::new();
@@ -234,7 +244,6 @@ async fn the_flows_of_the_dedicated_mode_share_a_server() {
         algorithm: "HmacSHA256".to_owned(),
     };
     let body = Bytes::from_static(b"[]");
-    let client = FlowClient::new("b", "a");
     let put = client
         .put_task_configs(&url, "x->y", body, Some(signature.clone()))
         .await;

@@ -51,7 +51,12 @@ pub(super) async fn start_with(
 ) -> Running {
     let mut all = props(&[("listeners", "http://127.0.0.1:0")]);
     all.extend(props(pairs));
-    let mut server = Server::bind(&all).await.expect("it binds");
+    let server = Server::bind(&all, &Props::new()).await.expect("it binds");
+    run(server, mood, change)
+}
+
+/// An API over a herder in that mood, at a server that listens already.
+pub(super) fn run(mut server: Server, mood: Mood, change: impl FnOnce(&mut Server, &mut crate::Api)) -> Running {
     let TestApi {
         mut api,
         herder,
@@ -231,6 +236,7 @@ async fn slow_clients_are_told_and_left() {
         idle: short,
         head: short,
         write: short,
+        handshake: short,
     };
     let server = start_with(Mood::Usual, &[], |server, api| {
         server.patience = patience;
@@ -320,7 +326,7 @@ async fn admin_endpoints_are_where_they_are_told_to_be() {
 #[tokio::test]
 async fn the_advertised_url_is_what_others_are_told() {
     let check = async |pairs: &[(&str, &str)], expected: &str| {
-        let server = Server::bind(&props(pairs)).await.expect("it binds");
+        let server = Server::bind(&props(pairs), &Props::new()).await.expect("it binds");
         let port = server.local_addrs()[0].port().to_string();
         assert_eq!(server.advertised_url(), expected.replace("PORT", &port));
         assert_eq!(server.advertised_url(), format!("http://{}/", server.worker_id()));
@@ -332,7 +338,7 @@ async fn the_advertised_url_is_what_others_are_told() {
         ("rest.advertised.port", "9"),
     ];
     check(&advertised, "http://me:9/").await;
-    let server = Server::bind(&props(&[("listeners", "http://:0")]))
+    let server = Server::bind(&props(&[("listeners", "http://:0")]), &Props::new())
         .await
         .expect("it binds");
     let host = server.worker_id().rsplit_once(':').expect("a port").0;
@@ -341,14 +347,14 @@ async fn the_advertised_url_is_what_others_are_told() {
 
 #[tokio::test]
 async fn an_address_in_use_is_named() {
-    let first = Server::bind(&props(&[("listeners", "http://127.0.0.1:0")]))
+    let first = Server::bind(&props(&[("listeners", "http://127.0.0.1:0")]), &Props::new())
         .await
         .expect("it binds");
     let url = format!("http://127.0.0.1:{}", first.local_addrs()[0].port());
     for key in ["listeners", "admin.listeners"] {
         let mut all = props(&[("listeners", "http://127.0.0.1:0")]);
         all.insert(key.to_owned(), url.clone());
-        let error = Server::bind(&all).await.expect_err("taken").to_string();
+        let error = Server::bind(&all, &Props::new()).await.expect_err("taken").to_string();
         assert!(error.contains(key) && error.contains(&url), "{error}");
     }
 }

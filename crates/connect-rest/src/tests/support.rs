@@ -43,12 +43,16 @@ static NO_KEYS: ConfigDef = ConfigDef::new(&[]);
 pub(super) enum Mood {
     /// It answers what the recorded one has answered.
     Usual,
+    /// Likewise, but all its connectors have secrets.
+    Secretive,
     /// It answers nothing.
     Silent,
     /// It answers nothing, and has not started.
     Starting,
     /// Someone at this address has to answer.
     Elsewhere(&'static str),
+    /// It knows everything, and leaves changes to someone at this address.
+    Follower(&'static str),
 }
 
 /// An API, and the task that answers for its herder.
@@ -192,6 +196,14 @@ fn info(name: &str) -> ConnectorInfo {
     }
 }
 
+/// A connector whose configuration has a secret.
+fn info_with_secrets() -> ConnectorInfo {
+    let secrets = [("ssl.key.password", "geheim"), ("x.password", "${env:X}")];
+    let mut info = info("secrets");
+    info.config.extend(config(&secrets));
+    info
+}
+
 fn state(state: State, worker: &str, version: Option<&str>, trace: Option<&str>) -> StateInfo {
     StateInfo {
         state,
@@ -235,7 +247,13 @@ impl Script {
                         url: Some(url.to_owned()),
                     },
                 ),
-                Mood::Usual => self.answer(asked),
+                Mood::Follower(url) if matches!(asked, Asked::PutConnector { .. }) => refuse(
+                    asked,
+                    &RequestError::Forward {
+                        url: Some(url.to_owned()),
+                    },
+                ),
+                Mood::Usual | Mood::Secretive | Mood::Follower(_) => self.answer(asked),
             }
         }
     }
@@ -245,9 +263,13 @@ impl Script {
         match asked {
             Asked::Ping(reply) => drop(reply.send(Ok(()))),
             Asked::ConnectorNames(reply) => drop(reply.send(Ok(vec!["c1".to_owned(), "gone".to_owned()]))),
-            Asked::ConnectorInfos(reply) => drop(reply.send(Ok(vec![info("c1"), info("gone")]))),
+            Asked::ConnectorInfos(reply) => drop(reply.send(Ok(match self.mood {
+                Mood::Secretive => vec![info_with_secrets()],
+                _ => vec![info("c1"), info("gone")],
+            }))),
             Asked::ConnectorInfo { name, reply } => drop(reply.send(match &*name {
                 "c1" | EXAMPLE => Ok(info("c1")),
+                "secrets" | "loud" => Ok(info_with_secrets()),
                 "rebalance" => Err(RequestError::RebalanceNeeded(
                     "Request cannot be completed because a rebalance is expected".to_owned(),
                 )),
@@ -258,6 +280,7 @@ impl Script {
                     ConnectorTaskId::new("c1", 0),
                     config(&[("file", "y"), ("task.class", "x")]),
                 )]),
+                "secrets" => Ok(vec![(ConnectorTaskId::new("secrets", 0), info_with_secrets().config)]),
                 _ => not_found(format!("Connector {name} not found")),
             })),
             Asked::Statuses(reply) => drop(reply.send(Ok(vec![status()]))),
@@ -367,6 +390,8 @@ fn put(name: &str) -> Result<Put, RequestError> {
         "fwd" => Err(RequestError::Forward { url: Some("http://127.0.0.1:1/".to_owned()) }),
         "stale" => Err(RequestError::RebalanceNeeded("a rebalance is expected".to_owned())),
         "c1" => put(false),
+        "secrets" => Ok(Put { created: false, info: info_with_secrets() }),
+        "loud" => Err(RequestError::BadRequest("Connector config {ssl.key.password=geheim} is wrong".to_owned())),
         _ => put(true),
     }
 }

@@ -44,7 +44,7 @@ pub(crate) struct TokenSource {
 enum Origin {
     Unsecured(Unsecured),
     File(PathBuf),
-    Endpoint(Endpoint),
+    Endpoint(Box<Endpoint>),
 }
 
 #[derive(Debug)]
@@ -219,7 +219,7 @@ fn origin(values: &Values, jaas: &Jaas) -> Result<Origin, ConfigError> {
             Ok(Origin::File(PathBuf::from(path)))
         }
         (Some("DefaultJwtRetriever" | "ClientCredentialsJwtRetriever"), false) => {
-            Ok(Origin::Endpoint(Endpoint::from_values(url, values, jaas)?))
+            Ok(Origin::Endpoint(Box::new(Endpoint::from_values(url, values, jaas)?)))
         }
         (Some("FileJwtRetriever"), false) | (Some("ClientCredentialsJwtRetriever"), true) => Err(ConfigError::invalid(
             url_key,
