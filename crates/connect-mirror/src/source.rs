@@ -20,6 +20,7 @@ mod refresh;
 mod remote_acls;
 mod remote_settings;
 mod remote_topics;
+mod reverse_flow;
 mod task;
 mod task_log;
 pub mod topic_rules;

@@ -67,6 +67,20 @@ impl TopicReader {
         self.position >= self.end
     }
 
+    /// Where the topic ended at the start.
+    pub(crate) fn end(&self) -> i64 {
+        self.end
+    }
+
+    /// Passes over what lies before `offset`, at most up to the end.
+    pub(crate) fn skip_to(&mut self, offset: i64) {
+        let offset = offset.min(self.end);
+        if offset > self.position {
+            self.consumer.seek(&self.partition, offset);
+            self.position = offset;
+        }
+    }
+
     /// Waits for records and shows them with their offsets. Cancel-safe.
     pub(crate) async fn read(&mut self, mut each: impl FnMut(&Record<'_>)) {
         let polled = self.consumer.poll().await;

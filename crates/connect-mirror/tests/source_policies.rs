@@ -9,16 +9,17 @@ use std::{
 };
 
 use connect_api::{ConnectError, ConnectorContext, SourceConnector, SourceTask, TaskContext};
-use connect_mirror::source::MirrorSourceConnector;
+use connect_mirror::{records::OffsetSync, source::MirrorSourceConnector};
 use kafka_client::{
     Admin,
     admin::{AclBinding, AclFilter},
 };
 use kafka_embedded::{ApiKey, Cluster, Control, RequestKind, ResponseError};
+use kafka_wire::{BatchBuilder, Compression, TopicPartition};
 
 use support::{
     Offsets, eventually,
-    pair::{Pair, client, contents, key, produce_numbers},
+    pair::{Pair, client, contents, key, produce, produce_numbers},
 };
 
 const IDENTITY: (&str, &str) = (
@@ -289,6 +290,55 @@ async fn what_the_flow_back_copies_under_the_same_name_is_left_out() {
     }
     assert_eq!(pair.target.partition_count("shared"), 0);
     worker.stop().await;
+}
+
+/// Another deployment copies back under the same name: its offset syncs, on the cluster that it reads, grow while ours do.
+#[tokio::test]
+async fn what_another_deployment_copies_back_under_the_same_name_is_left_out() {
+    let pair = Pair::start().await;
+    for topic in ["round", "once"] {
+        pair.source.create_topic(topic, 1, &[]).unwrap();
+        produce_numbers(&pair.source, topic, 0, 0, 1).await;
+    }
+    // What a flow wrote that was turned round since counts for nothing.
+    let syncs = "mm2-offset-syncs.A.internal";
+    pair.target.create_topic(syncs, 1, &[]).unwrap();
+    let sync = |topic: &str, offset| {
+        let sync = OffsetSync {
+            topic_partition: TopicPartition::new(topic, 0),
+            upstream_offset: offset,
+            downstream_offset: offset,
+        };
+        let (key, value) = (sync.key().unwrap(), sync.value());
+        let mut batch = BatchBuilder::new(Compression::None);
+        batch.push(1_700_000_000_000, Some(&key), Some(&value), []);
+        batch.build()
+    };
+    produce(&pair.target, syncs, 0, sync("once", 1)).await;
+
+    let mut connector = MirrorSourceConnector::new(pair.environment.clone());
+    connector
+        .start(pair.props(&[IDENTITY]), Arc::new(Context::default()))
+        .await
+        .unwrap();
+    let topics = |connector: &mut MirrorSourceConnector| -> Vec<String> {
+        let configs = connector.task_configs(9).unwrap_or_default();
+        configs
+            .iter()
+            .map(|config| config["task.assigned.partitions"].clone())
+            .collect()
+    };
+    assert_eq!(topics(&mut connector), ["once-0", "round-0"]);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    for offset in 0.. {
+        if topics(&mut connector) == ["once-0"] {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{:?}", topics(&mut connector));
+        produce(&pair.target, syncs, 0, sync("round", offset)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    connector.stop().await;
 }
 
 /// Two deployments with aliases of their own: what left A as `A.t` and came back as `X.A.t` does not go out again.

@@ -118,6 +118,8 @@ pub struct MirrorSourceConfig {
     pub offset_syncs: Option<OffsetSyncsTopicConfig>,
     /// What Kafka's connector does not have.
     pub own: OwnConfig,
+    /// Reads what a flow back that keeps names would write to the target; `None` where there is no telling.
+    pub reverse_syncs: Option<ConsumerConfig>,
 }
 
 /// Where the offset syncs topic is, and how it is made.
@@ -190,6 +192,16 @@ impl MirrorSourceConfig {
         let refresh_topics = errors.collect(scheduled_interval(&values, "refresh.topics"));
         let sync_topic_configs = errors.collect(scheduled_interval(&values, "sync.topic.configs"));
         let sync_topic_acls = errors.collect(scheduled_interval(&values, "sync.topic.acls"));
+        let keeps_names = connector.policy.keeps_names() && own.as_ref().is_some_and(|own| own.detects_loops);
+        // Syncs that we write to the target ourselves could not be told from those of another.
+        let could_tell = !emits_offset_syncs(&values) || offset_syncs_topic(&values, &connector).0 == Side::Source;
+        let reverse_syncs = match keeps_names && could_tell {
+            false => Some(None),
+            true => {
+                let client = (Side::Target, ClientKind::Consumer, "reverse-syncs-consumer");
+                collect(&mut errors, connector.parse_client(client, ConsumerConfig::parse)).map(Some)
+            }
+        };
         let mut admin = |side, role: &str| {
             collect(
                 &mut errors,
@@ -227,6 +239,7 @@ impl MirrorSourceConfig {
                 target_admin: target_admin?,
                 offset_syncs: offset_syncs?,
                 own: own?,
+                reverse_syncs: reverse_syncs?,
                 connector,
             })
         };

@@ -11,6 +11,7 @@ use super::{
     config::MirrorSourceConfig,
     flow::{Assigned, Flow},
     remote_topics::RemoteTopics,
+    reverse_flow::ReverseFlow,
     task::MirrorSourceTask,
 };
 use crate::{
@@ -77,8 +78,14 @@ impl MirrorSourceConnector {
             replication_factor: syncs.replication_factor,
             replication_factor_key: "offset-syncs.topic.replication.factor",
         });
+        let reverse_flow = config.reverse_syncs.as_ref().map(|consumer| {
+            let topic = config.rules.policy.offset_syncs_topic(&config.rules.source_alias);
+            ReverseFlow::new(self.environment.client(&consumer.client), consumer.clone(), topic)
+        });
         let remote_topics = RemoteTopics::new(config.clone(), source, target);
-        Flow::new(config, remote_topics, offset_syncs_topic, context, assigned)
+        Flow::new(config, remote_topics, context, assigned)
+            .with_offset_syncs_topic(offset_syncs_topic)
+            .with_reverse_flow(reverse_flow)
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     config::MirrorSourceConfig,
     refresh::{Known, RefreshError, Refreshed, refresh, remote_topics_are_there},
     remote_topics::RemoteTopics,
+    reverse_flow::{Looked, ReverseFlow},
     topics::{self, Changes},
 };
 use crate::{
@@ -27,6 +28,7 @@ enum Job {
     CreateOffsetSyncsTopic,
     RefreshTopics,
     WatchRemoteTopics,
+    LookForFlowBack,
     SyncTopicConfigs,
     SyncTopicAcls,
 }
@@ -37,6 +39,7 @@ impl Job {
             Self::CreateOffsetSyncsTopic => "creating the offset-syncs topic",
             Self::RefreshTopics => "refreshing topics",
             Self::WatchRemoteTopics => "looking after remote topics",
+            Self::LookForFlowBack => "looking for a flow back",
             Self::SyncTopicConfigs => "syncing topic configs",
             Self::SyncTopicAcls => "syncing topic ACLs",
         }
@@ -53,6 +56,8 @@ enum Brought {
     Topics(Refreshed),
     /// Remote topics are gone, or others.
     RemoteTopicsAreGone,
+    /// What a flow back has copied.
+    FlowBack(Looked, BTreeSet<Arc<str>>),
 }
 
 /// How a job has ended.
@@ -69,6 +74,10 @@ pub(crate) struct Flow {
     assigned: watch::Sender<Assigned>,
     known: Known,
     looping: BTreeSet<Arc<str>>,
+    reverse_flow: Option<Arc<ReverseFlow>>,
+    looked: Looked,
+    /// Topics that a flow of somebody else copies back.
+    copied_back: BTreeSet<Arc<str>>,
     /// Another cluster answers: nothing is assigned.
     is_paused: bool,
     schedule: Schedule<Job>,
@@ -79,30 +88,48 @@ impl Flow {
     pub(crate) fn new(
         config: Arc<MirrorSourceConfig>,
         remote_topics: RemoteTopics,
-        offset_syncs_topic: Option<InternalTopic>,
         context: Arc<dyn ConnectorContext>,
         assigned: watch::Sender<Assigned>,
     ) -> Self {
         let now = Instant::now();
         let mut schedule = Schedule::new();
-        if offset_syncs_topic.is_some() {
-            schedule.add(Job::CreateOffsetSyncsTopic, now, None);
-        }
         // The first load happens even if refreshing is switched off.
         schedule.add(Job::RefreshTopics, now, config.refresh_topics_interval);
         Self {
             name: config.rules.flow(),
             config,
             remote_topics: Arc::new(remote_topics),
-            offset_syncs_topic,
+            offset_syncs_topic: None,
             context,
             assigned,
             known: Known::default(),
             looping: BTreeSet::new(),
+            reverse_flow: None,
+            looked: Looked::default(),
+            copied_back: BTreeSet::new(),
             is_paused: false,
             schedule,
             jobs: JoinSet::new(),
         }
+    }
+
+    /// The topic of offset syncs is to exist.
+    pub(crate) fn with_offset_syncs_topic(mut self, topic: Option<InternalTopic>) -> Self {
+        if topic.is_some() {
+            self.schedule.add(Job::CreateOffsetSyncsTopic, Instant::now(), None);
+        }
+        self.offset_syncs_topic = topic;
+        self
+    }
+
+    /// What somebody else copies back is left out.
+    pub(crate) fn with_reverse_flow(mut self, reverse_flow: Option<ReverseFlow>) -> Self {
+        if reverse_flow.is_some() {
+            self.schedule
+                .add(Job::LookForFlowBack, Instant::now(), Some(WATCH_INTERVAL));
+        }
+        self.reverse_flow = reverse_flow.map(Arc::new);
+        self
     }
 
     /// Starts jobs as they are due until cancelled. They run side by side: one that waits for a cluster delays no other.
@@ -133,6 +160,7 @@ impl Flow {
         self.schedule.started(job);
         let (config, remote_topics, known) = (self.config.clone(), self.remote_topics.clone(), self.known.clone());
         let offset_syncs_topic = self.offset_syncs_topic.clone();
+        let (reverse_flow, looked) = (self.reverse_flow.clone(), self.looked.clone());
         self.jobs.spawn(async move {
             let done =
                 |result: Result<(), ConnectError>| result.map(|()| Brought::Nothing).map_err(RefreshError::Failed);
@@ -142,6 +170,13 @@ impl Flow {
                     None => Ok(Brought::Nothing),
                 },
                 Job::RefreshTopics => refresh(&config, &remote_topics, &known).await.map(Brought::Topics),
+                Job::LookForFlowBack => match reverse_flow {
+                    Some(reverse_flow) => {
+                        let looked = reverse_flow.look(&looked).await.map_err(RefreshError::Failed);
+                        looked.map(|(looked, topics)| Brought::FlowBack(looked, topics))
+                    }
+                    None => Ok(Brought::Nothing),
+                },
                 Job::WatchRemoteTopics => match remote_topics_are_there(&config, &remote_topics, &known).await {
                     Ok(false) => Ok(Brought::RemoteTopicsAreGone),
                     there => done(there.map(drop)),
@@ -162,6 +197,11 @@ impl Flow {
             Ok(Brought::Topics(refreshed)) => self.on_refreshed(refreshed),
             Ok(Brought::RemoteTopicsAreGone) => {
                 self.schedule.hasten(Job::RefreshTopics, Instant::now());
+                Ok(())
+            }
+            Ok(Brought::FlowBack(looked, topics)) => {
+                self.looked = looked;
+                self.leave_out(topics);
                 Ok(())
             }
             Err(RefreshError::Failed(error)) => Err(error),
@@ -200,10 +240,15 @@ impl Flow {
 
     fn on_refreshed(&mut self, refreshed: Refreshed) -> Result<(), ConnectError> {
         let Refreshed {
-            known,
-            looping,
+            mut known,
+            mut looping,
             completed,
         } = refreshed;
+        if !self.copied_back.is_empty() {
+            let source = Arc::make_mut(&mut known.source);
+            source.topics.retain(|topic, _| !self.copied_back.contains(topic));
+            looping.extend(self.copied_back.iter().cloned());
+        }
         let before = std::mem::replace(&mut self.known, known);
         let is_first = self.assigned.borrow().is_none();
         if is_first {
@@ -262,6 +307,21 @@ impl Flow {
             }
         }
         self.looping = looping;
+    }
+
+    /// Takes topics from the tasks that would go round.
+    fn leave_out(&mut self, topics: BTreeSet<Arc<str>>) {
+        let wanted = &self.known.source.topics;
+        let topics: BTreeSet<_> = topics.into_iter().filter(|topic| wanted.contains_key(topic)).collect();
+        if topics.is_empty() {
+            return;
+        }
+        Arc::make_mut(&mut self.known.source)
+            .topics
+            .retain(|topic, _| !topics.contains(topic));
+        self.copied_back.extend(topics.iter().cloned());
+        self.tell_looping(self.looping.union(&topics).cloned().collect());
+        self.publish(false);
     }
 
     /// Takes all work from the tasks.
