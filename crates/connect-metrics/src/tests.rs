@@ -67,9 +67,6 @@ const NOT_SHOWN: &[(&str, &str)] = &[
     ("connector-predicate-metrics predicate-version", "a word"),
     ("connector-transform-metrics transform-class", "a word"),
     ("connector-transform-metrics transform-version", "a word"),
-    ("source-task-metrics transaction-size-avg", "no transactions yet"),
-    ("source-task-metrics transaction-size-max", "no transactions yet"),
-    ("source-task-metrics transaction-size-min", "no transactions yet"),
     (
         "task-error-metrics total-retries",
         "retries of a record are not counted",

@@ -251,6 +251,21 @@ pub(crate) const TASKS: &[Metric<Task>] = &[
         "Share of its time that the task has been paused.",
     ),
     metric(
+        "kafka_connect_source_task_transaction_size_avg",
+        |t| t.windows.transaction_size.avg,
+        "Records of a transaction, mean.",
+    ),
+    metric(
+        "kafka_connect_source_task_transaction_size_max",
+        |t| t.windows.transaction_size.max,
+        "Records of a transaction, most.",
+    ),
+    metric(
+        "kafka_connect_source_task_transaction_size_min",
+        |t| t.windows.transaction_size.min,
+        "Records of a transaction, fewest.",
+    ),
+    metric(
         "kafka_connect_source_task_poll_batch_avg_time_ms",
         |t| t.windows.poll_time_ms.avg,
         "How long the task was waited for, mean.",

@@ -225,6 +225,11 @@ impl TaskMetrics {
         self.last_commit_ms.store(now_ms, Relaxed);
     }
 
+    /// A transaction with so many records was committed.
+    pub(crate) fn transaction(&self, records: u64) {
+        self.with_windows(|windows, now_ms| windows.transaction(now_ms, records));
+    }
+
     pub(crate) fn commit_failed(&self) {
         self.with_windows(|windows, now_ms| windows.committed(now_ms, None));
         self.commit_failures.fetch_add(1, Relaxed);

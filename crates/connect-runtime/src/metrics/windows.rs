@@ -16,6 +16,7 @@ pub(super) struct Windows {
     commit_time: SampledStats,
     /// 1 for a commit that stored something, 0 for one that failed.
     commit_success: SampledStats,
+    transaction_size: SampledStats,
     state: Option<(State, i64)>,
     running_ms: i64,
     paused_ms: i64,
@@ -38,6 +39,8 @@ pub struct TaskWindows {
     pub commit_time_ms: Stats,
     /// `offset-commit-success-percentage`, from 0 to 1 as in Kafka.
     pub commit_success: Share,
+    /// `transaction-size-*`, in records.
+    pub transaction_size: Stats,
     /// `running-ratio`.
     pub running_ratio: f64,
     /// `pause-ratio`.
@@ -91,6 +94,10 @@ impl Windows {
         }
     }
 
+    pub(super) fn transaction(&mut self, now_ms: i64, records: u64) {
+        self.transaction_size.record(now_ms, records as f64);
+    }
+
     pub(super) fn state(&mut self, now_ms: i64, state: State) {
         self.add_time(now_ms);
         self.state = Some((state, now_ms));
@@ -118,6 +125,7 @@ impl Windows {
             active: self.active.snapshot(now_ms),
             commit_time_ms: self.commit_time.snapshot(now_ms),
             commit_success: Share::of(self.commit_success.snapshot(now_ms)),
+            transaction_size: self.transaction_size.snapshot(now_ms),
             running_ratio: ratio(self.running_ms),
             pause_ratio: ratio(self.paused_ms),
         }

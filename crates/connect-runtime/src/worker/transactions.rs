@@ -286,6 +286,7 @@ impl WorkerSourceTask {
         };
         if let Stage::Committing { since } = transactions.stage {
             self.metrics.committed(since.elapsed(), transactions.clock.now_ms());
+            self.metrics.transaction(transactions.records);
         }
         debug!(task = %self.id, records = transactions.records, "committed a transaction");
         let told = transactions.ended();

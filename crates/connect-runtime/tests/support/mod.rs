@@ -133,6 +133,15 @@ impl Target {
 
     /// The same, as `show` sees it.
     pub async fn read<T>(&self, topic: &str, show: impl Fn(i32, &Record<'_>) -> T) -> Vec<T> {
+        self.read_isolated(topic, IsolationLevel::ReadUncommitted, show).await
+    }
+
+    async fn read_isolated<T>(
+        &self,
+        topic: &str,
+        isolation: IsolationLevel,
+        show: impl Fn(i32, &Record<'_>) -> T,
+    ) -> Vec<T> {
         let topic = self.topic(topic);
         let metadata = self
             .client
@@ -148,10 +157,11 @@ impl Target {
             .collect();
         let wanted = all.iter().cloned().map(|p| (p, OffsetSpec::Latest)).collect();
         let ends = Admin::new(self.client.clone())
-            .list_offsets(wanted, IsolationLevel::ReadUncommitted)
+            .list_offsets(wanted, isolation)
             .await
             .unwrap();
-        let config = ConsumerConfig::parse(&props(&[("bootstrap.servers", &self.bootstrap)])).unwrap();
+        let mut config = ConsumerConfig::parse(&props(&[("bootstrap.servers", &self.bootstrap)])).unwrap();
+        config.isolation_level = isolation;
         let mut consumer = Consumer::new(self.client.clone(), config);
         consumer.assign(all.iter().cloned().map(|p| (p, StartPosition::Offset(0))).collect());
         let mut records = Vec::new();
@@ -180,6 +190,30 @@ impl Target {
             .into_iter()
             .map(|(_, key, value)| (key, value))
             .collect()
+    }
+
+    /// The numbers of committed transactions in a partition.
+    pub async fn committed(&self, topic: &str, partition: i32) -> Vec<i64> {
+        let number = |at, record: &Record<'_>| {
+            let text = std::str::from_utf8(record.value?).ok()?;
+            (at == partition).then(|| text.parse().unwrap())
+        };
+        let isolation = IsolationLevel::ReadCommitted;
+        self.read_isolated(topic, isolation, number)
+            .await
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// An admin client of the cluster.
+    pub fn admin(&self) -> Admin {
+        Admin::new(self.client.clone())
+    }
+
+    /// `group.id` of its workers.
+    pub fn group_id(&self) -> String {
+        format!("group-{}", self.unique)
     }
 
     /// The numbers that were counted into a partition.

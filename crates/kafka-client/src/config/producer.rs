@@ -70,6 +70,8 @@ pub(super) const KEYS_WITH_EFFECT: &[&str] = &[
     // The producer sends what it is given: the mirror, which makes the batches, compresses them so.
     "compression.type",
     "max.in.flight.requests.per.connection",
+    // Of a producer that writes in transactions.
+    "transaction.timeout.ms",
 ];
 
 impl ProducerConfig {
