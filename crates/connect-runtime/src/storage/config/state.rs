@@ -496,6 +496,12 @@ mod tests {
         // The same tasks of a changed connector: they have to restart to see the change.
         check(&[connector("b")], &[config("0")], true);
         check(&[connector("a")], &[config("0")], false);
+        // But for a change that they take over as they run.
+        let state = state(&[&records[..], &[connector("b")]].concat());
+        let changed = state.connector("c-1").unwrap();
+        assert!(!changed.needs_task_configs(&[config("0")], &["k"]));
+        assert!(changed.needs_task_configs(&[config("0")], &["another"]));
+        assert!(changed.needs_task_configs(&[config("1")], &["k"]));
     }
 
     #[test]
