@@ -14,7 +14,7 @@ const TARGET: &str = "destination";
 #[derive(Debug)]
 pub(crate) struct Clusters {
     properties: Vec<(String, String)>,
-    /// The ports that are mirrored over, if with TLS.
+    /// The ports of listeners with TLS, if there are any.
     tls: Option<[u16; 2]>,
     pub(crate) source: TestClient,
     pub(crate) target: TestClient,
@@ -91,8 +91,9 @@ impl Clusters {
     }
 
     /// A MirrorMaker 2 properties file that mirrors `topic`.
-    pub(crate) fn mirror(&self, peer: &str, topic: &str) -> PathBuf {
-        let (source, target) = match self.tls {
+    pub(crate) fn mirror(&self, peer: &str, topic: &str, over_tls: bool) -> PathBuf {
+        let tls = self.tls.filter(|_| over_tls);
+        let (source, target) = match tls {
             None => (self.source.bootstrap_servers(), self.target.bootstrap_servers()),
             Some([source, target]) => (format!("127.0.0.1:{source}"), format!("127.0.0.1:{target}")),
         };
@@ -104,7 +105,7 @@ impl Clusters {
             .without("emit.heartbeats.interval.seconds")
             .without("source.offset.flush.interval.ms")
             .without("destination.offset.flush.interval.ms");
-        if self.tls.is_some() {
+        if tls.is_some() {
             let ca = test_certificate("ca.pem").display().to_string();
             for alias in [SOURCE, TARGET] {
                 let key = |key: &str| format!("{alias}.{key}");

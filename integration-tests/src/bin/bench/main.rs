@@ -23,7 +23,7 @@ use integration_tests::{kafka_dist, report};
 use crate::{
     cluster::Clusters,
     options::{Mode, Options, USAGE},
-    table::{Row, table},
+    table::{Row, table, tls_ratios},
 };
 
 /// A broker's produce and fetch paths are compiled after some thousand requests.
@@ -82,6 +82,7 @@ fn main() -> ExitCode {
         }
     };
     say(&table(metrics, &rows));
+    say(&tls_ratios(&rows));
     let incomplete: Vec<&Row> = rows.iter().filter(|row| !row.complete()).collect();
     for row in &incomplete {
         report(&format!("not everything arrived: {}", row.json()));

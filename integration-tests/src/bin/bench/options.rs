@@ -16,7 +16,7 @@ usage: bench [drain|latency|idle] [OPTION]...
 
   --java                      compare with Java's MirrorMaker 2
   --peer 'NAME=CMD {props}'   compare with any program that takes a MirrorMaker 2 properties file; may be repeated
-  --tls                       mirror over TLS (security.protocol=SSL), on both sides
+  --tls                       each of them once more over TLS (security.protocol=SSL), on both sides, and the ratio
   --prop KEY=VALUE            one more property, for all of them; may be repeated
   --rounds N                  measure each this often, and show medians (1)
   --limit SECONDS             give up a run after this (400)
@@ -108,10 +108,14 @@ impl Options {
 
     /// Heliograph first: the others are compared with it.
     pub(crate) fn peers(&self, dist: &'static KafkaDist) -> Vec<Peer> {
-        let mut peers = vec![Peer::heliograph()];
-        peers.extend(self.java.then(|| Peer::java(dist)));
-        peers.extend(self.commands.iter().map(|(name, command)| Peer::command(name, command)));
-        peers
+        let all = || {
+            let mut peers = vec![Peer::heliograph()];
+            peers.extend(self.java.then(|| Peer::java(dist)));
+            peers.extend(self.commands.iter().map(|(name, command)| Peer::command(name, command)));
+            peers
+        };
+        let over_tls = self.tls.then(|| all().into_iter().map(Peer::over_tls));
+        all().into_iter().chain(over_tls.into_iter().flatten()).collect()
     }
 }
 

@@ -14,6 +14,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Peer {
     name: String,
     command: Box<dyn Fn(&Path) -> Command>,
+    /// Whether it mirrors over TLS.
+    over_tls: bool,
 }
 
 impl fmt::Debug for Peer {
@@ -61,7 +63,15 @@ impl Peer {
         Self {
             name: name.to_owned(),
             command: Box::new(command),
+            over_tls: false,
         }
+    }
+
+    /// The same over TLS.
+    pub(crate) fn over_tls(mut self) -> Self {
+        self.name.push_str("-tls");
+        self.over_tls = true;
+        self
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -70,7 +80,7 @@ impl Peer {
 
     /// Starts it on `topic`.
     pub(crate) fn start(&self, clusters: &Clusters, topic: &str) -> Running {
-        let properties = clusters.mirror(&self.name, topic);
+        let properties = clusters.mirror(&self.name, topic, self.over_tls);
         let process = Process::spawn(
             &format!("bench-{}-{topic}", self.name),
             &mut (self.command)(&properties),

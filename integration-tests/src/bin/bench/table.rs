@@ -81,6 +81,28 @@ impl Row {
     }
 }
 
+/// How much of its speed each peer keeps over TLS.
+pub(crate) fn tls_ratios(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for (what, peer) in runs(rows) {
+        let Some(plain) = peer.strip_suffix("-tls") else {
+            continue;
+        };
+        let of = |peer, key| median(rows, what, peer, key);
+        let speeds = of(peer, "MB_per_s").zip(of(plain, "MB_per_s"));
+        let costs = of(peer, "cpu_s_per_GB").zip(of(plain, "cpu_s_per_GB"));
+        if let (Some((tls, plain_speed)), Some((tls_cost, plain_cost))) = (speeds, costs) {
+            let ratio = tls / plain_speed;
+            writeln!(
+                text,
+                "{what}: {plain} over TLS has {ratio:.2} of its speed, and {tls_cost} CPU-s per GB instead of {plain_cost}"
+            )
+            .expect("a string takes everything");
+        }
+    }
+    text
+}
+
 /// Medians, and in brackets by how much the first peer is better than this one.
 pub(crate) fn table(metrics: &[Metric], rows: &[Row]) -> String {
     let mut text = format!("\n{:<16} {:<14}", "", "");

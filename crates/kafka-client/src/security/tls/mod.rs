@@ -10,10 +10,17 @@ use std::time::Duration;
 use config_def::{ConfigErrors, Values};
 use rustls::pki_types::ServerName;
 use tls_config::{ClientTls, Peer, TlsSettings};
+use tokio::io::BufReader;
 use tokio_rustls::TlsConnector;
 
 use crate::dial::Stream;
 use crate::error::Error;
+
+/// rustls asks for 4 KiB at a time. It gets them from here, where they come by the system call in larger pieces. Memory
+/// that nothing was read into costs nothing.
+const READ_AHEAD_BYTES: usize = 128 * 1024;
+/// What may be encrypted and not written yet: the size of a system call.
+const WRITE_BYTES: usize = 256 * 1024;
 
 /// How to put TLS over connections to one cluster.
 #[derive(Debug)]
@@ -42,9 +49,13 @@ impl Tls {
         let server_name = ServerName::try_from(name.to_owned())
             .map_err(|_| failed(format!("{name} is no name that a certificate could be for")))?;
         let config = self.0.current().await.map_err(failed)?;
+        let stream = BufReader::with_capacity(READ_AHEAD_BYTES, stream);
         let handshake = TlsConnector::from(config).connect(server_name, stream);
         match tokio::time::timeout(within, handshake).await {
-            Ok(Ok(stream)) => Ok(Stream::from_io(stream)),
+            Ok(Ok(mut stream)) => {
+                stream.get_mut().1.set_buffer_limit(Some(WRITE_BYTES));
+                Ok(Stream::from_io(stream))
+            }
             Ok(Err(error)) => Err(match explain(&error) {
                 Some(problem) => failed(problem),
                 None => Error::ClosedInHandshake {
