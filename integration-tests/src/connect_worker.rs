@@ -7,6 +7,7 @@ use crate::{
     dist::KafkaDist,
     heliograph::{heliograph_binary, unique},
     process::Process,
+    properties::escaped,
     rest::{Answer, Rest},
     target_dir::scratch_dir,
 };
@@ -58,7 +59,7 @@ impl WorkerGroup {
         let file = dir.join("worker.properties");
         let mut text = format!("listeners = http://127.0.0.1:{port}\n");
         for (key, value) in &self.entries {
-            text += &format!("{key} = {}\n", value.replace('\\', "\\\\"));
+            text += &format!("{key} = {}\n", escaped(value));
         }
         fs::write(&file, text).expect("the scratch directory can be written");
         file
