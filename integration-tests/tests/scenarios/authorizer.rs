@@ -15,6 +15,7 @@ use crate::{SOON, flow, stored_offset};
 
 integration_tests::real_scenarios!(
     acls_are_copied_as_java_copies_them,
+    acls_with_prefixes_are_copied_and_vanished_ones_deleted_if_asked_for,
     a_source_topic_that_may_not_be_read_is_named_and_waited_for,
     a_remote_topic_that_may_not_be_written_is_named_and_waited_for,
     remote_topics_that_may_not_be_created_are_named_and_waited_for,
@@ -143,6 +144,44 @@ fn acls_are_copied_as_java_copies_them(kafka: &mut Pair) {
         }
     }
     source.delete_acls(&at_source);
+}
+
+fn acls_with_prefixes_are_copied_and_vanished_ones_deleted_if_asked_for(kafka: &mut Pair) {
+    let (mut source, mut target) = (kafka.source.client(), kafka.target.client());
+    let properties = flow(kafka, "exact", "exact-acls")
+        .set("sync.topic.acls.interval.seconds", "1")
+        .set("heliograph.sync.topic.acls.prefixed.enabled", "true")
+        .set("heliograph.sync.topic.acls.deletion.enabled", "true");
+    let copy = properties.mirrored("exact-acls");
+    let read = |topic: &str, who: &str| Acl::allow(Resource::Topic, topic, Operation::Read).of(who);
+    let at_source = [
+        read("exact-acls", "User:alice"),
+        read("exact-", "User:bob").prefixed(),
+        read("other-", "User:bob").prefixed(),
+        Acl::allow(Resource::Topic, "exact-acls", Operation::All),
+    ];
+    let own = Acl::allow(Resource::Topic, &copy, Operation::Write);
+    let left = read(&copy, "User:left");
+    source.create_topic(Topic::new("exact-acls", 1));
+    source.create_acls(&at_source);
+    target.create_acls(&[own.clone(), left]);
+    let mirror = Heliograph::mirror_maker("exact", &properties);
+    let mut expect = |expected: &[Acl]| {
+        let expected: BTreeSet<Acl> = expected.iter().cloned().collect();
+        wait_until(&format!("{expected:?}"), SOON, || {
+            let mut found = target.acls();
+            found.retain(|acl| acl.name.starts_with("exact."));
+            (found == expected).then_some(())
+        });
+    };
+    let prefixed = read("exact.exact-", "User:bob").prefixed();
+    let ours = Acl::allow(Resource::Topic, &copy, Operation::Read);
+    expect(&[own.clone(), ours.clone(), read(&copy, "User:alice"), prefixed.clone()]);
+    source.delete_acls(&at_source[..1]);
+    expect(&[own.clone(), ours.clone(), prefixed.clone()]);
+    mirror.stop();
+    source.delete_acls(&at_source[1..]);
+    target.delete_acls(&[own, ours, prefixed]);
 }
 
 fn a_source_topic_that_may_not_be_read_is_named_and_waited_for(kafka: &mut Pair) {

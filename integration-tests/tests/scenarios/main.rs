@@ -17,6 +17,7 @@ mod fidelity;
 mod groups;
 mod interop;
 mod limits;
+mod loops;
 mod losses;
 mod metrics;
 mod policies;
