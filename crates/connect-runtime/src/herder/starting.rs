@@ -121,6 +121,7 @@ impl Herder {
                             id: id.clone(),
                             generation,
                             configs: stores.configs.clone(),
+                            kafka_cluster_id: stores.kafka_cluster_id.clone(),
                             events: events.clone(),
                             hold: hold.clone(),
                         };
@@ -208,6 +209,15 @@ impl Herder {
                 warn!(
                     connector = &*id.connector,
                     key, "a setting of the producer has no effect here"
+                );
+            }
+            if connector
+                .get("offsets.storage.topic")
+                .is_some_and(|topic| !topic.trim().is_empty())
+            {
+                warn!(
+                    connector = &*id.connector,
+                    "offsets.storage.topic has no effect: the connector's offsets are kept in the worker's topic"
                 );
             }
         }

@@ -160,6 +160,11 @@ impl Producer {
         self
     }
 
+    /// The client underneath.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Queues a batch. It leaves with the next call of [`Self::outcomes`].
     pub fn send(&mut self, tag: u64, target: TopicPartition, batch: OutgoingBatch) {
         self.outstanding_batches += 1;
