@@ -1,5 +1,6 @@
 //! The three internal topics: what is in them byte for byte, and how they are read and written.
 
+mod coalesced;
 pub mod config;
 pub(crate) mod connector_offsets;
 mod error;

@@ -4,7 +4,7 @@
 #[allow(dead_code, reason = "each of them uses its part")]
 mod support;
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 use connect_api::JsonMap;
 use connect_runtime::{
@@ -12,6 +12,8 @@ use connect_runtime::{
     storage::config::RawConfig,
     worker::{ConnectorTaskId, State, TargetState},
 };
+use futures_util::future::join_all;
+use kafka_embedded::{ApiKey, Control};
 use serde_json::json;
 use support::{Script, Target, Trouble, Worker, eventually};
 
@@ -270,5 +272,26 @@ async fn restarts_are_of_the_connector_of_a_task_or_of_what_failed() {
         ghost,
         Err(RequestError::NotFound("Unknown connector: ghost".to_owned()))
     );
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn many_who_ask_for_offsets_at_once_share_a_look_at_the_topic() {
+    let target = Target::embedded().await;
+    target.create_topic("numbers", 1, &[]).await;
+    let script = Script::counting_to(10, 1);
+    let worker = Worker::start(&target, &script, &[("offset.flush.interval.ms", "50")]);
+    eventually("a stored offset", async || {
+        (offsets(&worker).await.len() == 1).then_some(())
+    })
+    .await;
+    let cluster = target.cluster.as_ref().unwrap();
+    cluster.control(ApiKey::ListOffsets, |_| Control::Delay(Duration::from_millis(50)));
+    let before = cluster.count(ApiKey::ListOffsets);
+    for answer in join_all((0..50).map(|_| worker.handle.offsets("counter"))).await {
+        assert_eq!(answer.unwrap().len(), 1);
+    }
+    let looks = cluster.count(ApiKey::ListOffsets) - before;
+    assert!(looks <= 4, "{looks}");
     worker.stop().await;
 }

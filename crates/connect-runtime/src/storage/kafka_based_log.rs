@@ -21,6 +21,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Error, KeyValue, LogRecord, LogState,
+    coalesced::Coalesced,
     local_log::{LocalLog, OffsetFile},
 };
 use crate::clock::Clock;
@@ -45,6 +46,8 @@ pub(super) struct Shared<S> {
     partitions: i32,
     /// Knows the topic's end. `None` for a [`LocalLog`], where what is written has been read.
     admin: Option<Admin>,
+    /// Offsets behind the last records. Clients of REST may ask for them by the dozen.
+    ends: Coalesced<Arc<[i64]>>,
     pub(super) state: Mutex<S>,
 }
 
@@ -92,6 +95,7 @@ impl<S: LogState> KafkaBasedLog<S> {
             topic,
             partitions,
             admin: Some(Admin::new(client)),
+            ends: Coalesced::default(),
             state: Mutex::new(state),
         };
         let handle = Self {
@@ -121,6 +125,7 @@ impl<S: LogState> KafkaBasedLog<S> {
             topic: name.into(),
             partitions: 1,
             admin: None,
+            ends: Coalesced::default(),
             state: Mutex::new(state),
         });
         let log = LocalLog {
@@ -162,9 +167,9 @@ impl<S: LogState> KafkaBasedLog<S> {
     /// Waits until everything that was written before the call has been read. Retries for as long as it takes.
     pub async fn read_to_end(&self) -> Result<(), Error> {
         let Some(admin) = &self.shared.admin else { return Ok(()) };
-        let ends = self.end_offsets(admin).await;
+        let ends = self.shared.ends.get(|| self.end_offsets(admin)).await;
         let mut positions = self.positions.clone();
-        let at_end = |positions: &Vec<i64>| positions.iter().zip(&ends).all(|(position, end)| position >= end);
+        let at_end = |positions: &Vec<i64>| positions.iter().zip(&*ends).all(|(position, end)| position >= end);
         positions.wait_for(at_end).await.map(drop).map_err(|_| self.closed())
     }
 
@@ -188,7 +193,7 @@ impl<S: LogState> KafkaBasedLog<S> {
     }
 
     /// Offset behind the last record, per partition.
-    async fn end_offsets(&self, admin: &Admin) -> Vec<i64> {
+    async fn end_offsets(&self, admin: &Admin) -> Arc<[i64]> {
         let Shared { topic, partitions, .. } = &*self.shared;
         let wanted = |partition| (TopicPartition::new(topic.clone(), partition), OffsetSpec::Latest);
         loop {
@@ -196,7 +201,7 @@ impl<S: LogState> KafkaBasedLog<S> {
                 .list_offsets((0..*partitions).map(wanted).collect(), IsolationLevel::ReadUncommitted)
                 .await;
             match listed.and_then(|listed| in_order(listed, *partitions)) {
-                Ok(ends) => return ends,
+                Ok(ends) => return ends.into(),
                 Err(error) => {
                     debug!(
                         topic = &**topic,
