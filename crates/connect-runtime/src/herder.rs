@@ -8,6 +8,7 @@ mod assignment;
 mod auto_restart;
 mod children;
 mod config_writes;
+mod converters;
 mod fencing;
 mod group;
 mod handle;

@@ -15,6 +15,7 @@ use tracing::{Instrument, error, warn};
 use super::{
     Herder, TaskVersion,
     children::{Child, ChildLine, Exit, TaskLine},
+    converters::{self, Unused},
     plan::{Phase, WantedConnector, WantedTask},
 };
 use crate::{
@@ -201,6 +202,14 @@ impl Herder {
             return Err(ConnectError::new(message));
         }
         let handling = Arc::new(RecordHandling::parse(&connector, &self.settings.props, id)?);
+        if id.task == 0 {
+            for Unused { key, class, of_worker } in converters::without_effect(&connector, &self.settings.props) {
+                warn!(
+                    connector = &*id.connector,
+                    key, class, of_worker, "a converter converts nothing here: records are mirrored byte for byte"
+                );
+            }
+        }
         let producer_props = clients::task_producer(&self.settings.props, &connector, id);
         if id.task == 0 {
             let mut given = with_prefix_stripped(&self.settings.props, "producer.");
