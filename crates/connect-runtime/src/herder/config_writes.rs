@@ -81,6 +81,21 @@ impl ConfigChange {
         }
     }
 
+    /// Kafka's words for a write that fails.
+    fn failure(&self) -> String {
+        match self {
+            Self::PutConnector { .. } => "Error writing connector configuration to Kafka".to_owned(),
+            Self::DeleteConnector { .. } => "Error removing connector configuration from Kafka".to_owned(),
+            // Stopping a connector begins with its tasks.
+            Self::PutTasks { .. } | Self::Stop { .. } => "Error writing task configurations to Kafka".to_owned(),
+            Self::SetTargetState { .. } => "Error writing target state to Kafka".to_owned(),
+            Self::RequestRestart { name, .. } => format!("Error writing restart-connector-{name} to Kafka"),
+            Self::PutSessionKey(_) => "Error writing session key to Kafka".to_owned(),
+            Self::PutFencing { .. } => "Error writing task count record to Kafka".to_owned(),
+            Self::SetLoggerLevel { logger, .. } => format!("Error writing level of {logger} to Kafka"),
+        }
+    }
+
     /// Whether only the leader writes it.
     fn is_leaders(&self) -> bool {
         !matches!(self, Self::SetTargetState { .. } | Self::SetLoggerLevel { .. })
@@ -298,7 +313,7 @@ impl ConfigWrites {
                 );
                 reply(Err(match &*error {
                     storage::Error::Transaction { .. } => RequestError::leader_write_failed(),
-                    _ => RequestError::config_write_failed(),
+                    _ => RequestError::Internal(change.failure()),
                 }));
             }
             (Err(error), None) => {
@@ -355,5 +370,39 @@ fn describe(change: &ConfigChange) -> &'static str {
         ConfigChange::SetLoggerLevel { .. } => "logger level",
         ConfigChange::PutSessionKey(_) => "session key",
         ConfigChange::PutFencing { .. } => "count of fenced tasks",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_told_in_kafkas_words() {
+        let check = |change: ConfigChange, expected: &str| assert_eq!(change.failure(), expected, "{change:?}");
+        let name = || "mirror".to_owned();
+        let put = ConfigChange::PutConnector {
+            name: name(),
+            config: RawConfig::new(),
+            initial_state: None,
+        };
+        check(put, "Error writing connector configuration to Kafka");
+        let delete = ConfigChange::DeleteConnector { name: name() };
+        check(delete, "Error removing connector configuration from Kafka");
+        let pause = ConfigChange::SetTargetState {
+            name: name(),
+            target: TargetState::Paused,
+        };
+        check(pause, "Error writing target state to Kafka");
+        check(
+            ConfigChange::Stop { name: name() },
+            "Error writing task configurations to Kafka",
+        );
+        let restart = ConfigChange::RequestRestart {
+            name: name(),
+            include_tasks: true,
+            only_failed: false,
+        };
+        check(restart, "Error writing restart-connector-mirror to Kafka");
     }
 }

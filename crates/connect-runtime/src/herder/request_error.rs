@@ -112,10 +112,6 @@ impl RequestError {
         RebalanceNeeded("Request cannot be completed because a rebalance is expected".to_owned())
     }
 
-    pub(crate) fn config_write_failed() -> Self {
-        Internal("Error writing connector configuration to Kafka".to_owned())
-    }
-
     pub(crate) fn invalid_signature() -> Self {
         Forbidden("Internal request contained invalid signature.".to_owned())
     }
