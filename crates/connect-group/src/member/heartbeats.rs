@@ -21,6 +21,8 @@ const FIRST: Duration = Duration::from_millis(100);
 pub(super) struct Heartbeats {
     interval: Duration,
     session_timeout: Duration,
+    /// Until when the coordinator holds on to this member, for all that is known here.
+    session_end: Instant,
     beating: Option<Beating>,
 }
 
@@ -30,7 +32,12 @@ struct Beating {
     next_at: Instant,
     pause: Duration,
     last_answer: Instant,
-    under_way: Option<BoxFuture<'static, Answer>>,
+    under_way: Option<UnderWay>,
+}
+
+struct UnderWay {
+    sent_at: Instant,
+    answer: BoxFuture<'static, Answer>,
 }
 
 impl Heartbeats {
@@ -38,6 +45,7 @@ impl Heartbeats {
         Self {
             interval,
             session_timeout,
+            session_end: Instant::now() + session_timeout,
             beating: None,
         }
     }
@@ -52,6 +60,17 @@ impl Heartbeats {
             last_answer: Instant::now(),
             under_way: None,
         });
+    }
+
+    /// The coordinator has heard of this member at `at` or later. When its answer came says nothing: a process that was
+    /// held for a while finds old ones.
+    pub(super) fn confirmed(&mut self, at: Instant) {
+        self.session_end = at + self.session_timeout;
+    }
+
+    /// Afterwards others may run what runs here.
+    pub(super) fn session_end(&self) -> Instant {
+        self.session_end
     }
 
     pub(super) fn stop(&mut self) {
@@ -74,13 +93,18 @@ impl Heartbeats {
                 let (coordinator, identity) = (beating.coordinator.clone(), beating.identity.clone());
                 // Without an answer by the end of the session the coordinator is as good as gone.
                 let timeout = left.max(self.interval);
-                none.insert(async move { coordinator.heartbeat(&identity, timeout).await }.boxed())
+                none.insert(UnderWay {
+                    sent_at: Instant::now(),
+                    answer: async move { coordinator.heartbeat(&identity, timeout).await }.boxed(),
+                })
             }
         };
-        let answer = under_way.await;
+        let answer = (&mut under_way.answer).await;
+        let sent_at = under_way.sent_at;
         beating.under_way = None;
         if answer.is_ok() {
             beating.last_answer = Instant::now();
+            self.confirmed(sent_at);
         }
         answer
     }

@@ -21,13 +21,14 @@ const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
 pub(super) type Search = BoxFuture<'static, Result<Coordinator, kafka_client::Error>>;
 
 impl Member {
-    /// Tries for as long as it takes. A worker without a coordinator for longer than a heartbeat interval must assume
-    /// that others run its work: where Kafka's stops it, it is suspended here, since more often than not the whole cluster
-    /// is away, and nobody else runs anything.
+    /// Tries for as long as it takes. A worker without a coordinator for longer than a heartbeat interval, or than its
+    /// session lasts, must assume that others run its work: where Kafka's stops it, it is suspended here, since more often
+    /// than not the whole cluster is away, and nobody else runs anything.
     pub(super) async fn find_coordinator(&mut self) -> Result<(), Error> {
         let mut search = self.search();
         if !self.in_doubt && !self.running.is_empty() {
-            match tokio::time::timeout(self.config.heartbeat_interval, &mut search).await {
+            let patience = Instant::now() + self.config.heartbeat_interval;
+            match tokio::time::timeout_at(patience.min(self.heartbeats.session_end()), &mut search).await {
                 Ok(found) => return self.found(found),
                 Err(_elapsed) => self.in_doubt = true,
             }
@@ -122,7 +123,8 @@ impl Member {
     pub(super) fn on_heartbeat(&mut self, answer: Result<HeartbeatResponse, kafka_client::Error>) -> Result<(), Error> {
         match answer.map(|response| ErrorCode::check(response.error_code)) {
             Ok(Ok(())) => {
-                (self.in_doubt, self.losses) = (false, 0);
+                self.in_doubt &= self.heartbeats.session_end() <= Instant::now();
+                self.losses = 0;
                 Ok(())
             }
             Ok(Err(code)) => self.apply(after_heartbeat(code), "a heartbeat", code),

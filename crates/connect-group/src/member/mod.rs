@@ -188,10 +188,14 @@ impl Member {
             return Ok(());
         };
         let scheduled = self.scheduled_rebalance;
+        let session_end = self.heartbeats.session_end();
+        let may_doubt = !self.in_doubt && !self.running.is_empty();
         tokio::select! {
             answer = self.heartbeats.next() => self.on_heartbeat(answer)?,
             error = coordinator.closed() => self.lose_coordinator(&error.chain()),
             _ = self.requests.changed() => self.requests.mark_changed(),
+            // Heartbeats are not answered, or this process was held.
+            () = tokio::time::sleep_until(session_end), if may_doubt => self.in_doubt = true,
             () = tokio::time::sleep_until(scheduled.unwrap_or_else(Instant::now)), if scheduled.is_some() => {
                 self.scheduled_rebalance = None;
                 self.rejoin("the scheduled rebalance is due");

@@ -97,6 +97,7 @@ impl Member {
         let assignment = Assignment::decode(synced.assignment).map_err(|source| self.malformed(source))?;
         (self.failures, self.losses) = (0, 0);
         self.rejoin = None;
+        self.heartbeats.confirmed(joined_at);
         self.heartbeats.start(coordinator, identity, joined_at);
         self.take(protocol, assignment, owners).await
     }

@@ -66,6 +66,21 @@ async fn a_coordinator_that_stays_away_suspends_everything_until_it_is_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cut_network_suspends_everything_before_the_others_can_take_over() {
+    let cluster = cluster(1).await;
+    let worker = one_worker(&cluster).await;
+    // The heartbeats have found their interval.
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    for request in [ApiKey::Heartbeat, ApiKey::FindCoordinator, ApiKey::Metadata] {
+        cluster.control(request, |_| Control::Drop);
+    }
+    let cut = Instant::now();
+    until("everything is suspended", || worker.view().is_suspended).await;
+    let (session, look) = (Duration::from_secs(10), Duration::from_millis(100));
+    assert!(cut.elapsed() <= session + look, "{:?}", cut.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_group_that_went_on_without_a_worker_takes_everything_from_it() {
     let cluster = cluster(1).await;
     let worker = one_worker(&cluster).await;
