@@ -24,6 +24,7 @@ mod policies;
 mod remote_clusters;
 mod test_client;
 mod transactions;
+mod transforms;
 mod two_ways;
 mod verification;
 mod walk;
