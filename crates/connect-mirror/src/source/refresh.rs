@@ -12,6 +12,7 @@ use super::{
     flow::first_of,
     own_config::{CLUSTER_CHANGE_POLICY, LOOP_DETECTION},
     remote_topics::RemoteTopics,
+    topic_rules::TopicRules,
     topics::{PartitionCounts, Plan},
 };
 
@@ -72,7 +73,7 @@ pub(crate) async fn refresh(
         looping = source
             .topics
             .keys()
-            .filter(|topic| goes_round(config, topic, is_one_cluster))
+            .filter(|topic| goes_round(config, &source.topics, topic, is_one_cluster))
             .cloned()
             .collect();
         source.topics.retain(|topic, _| !looping.contains(topic));
@@ -121,18 +122,26 @@ fn onto_itself(config: &MirrorSourceConfig, source: &Discovered) -> ConnectError
 /// Whether copies of `topic` would come back to where it is, as `T.S.topic` or under its own name, and be copied again.
 /// Kafka's rule (`TopicRules::replicates`) knows the alias of the target only: it does not see a cluster that has two
 /// aliases, nor another deployment that copies back under other aliases (KAFKA-9914).
-fn goes_round(config: &MirrorSourceConfig, topic: &str, is_one_cluster: bool) -> bool {
+fn goes_round(config: &MirrorSourceConfig, source: &PartitionCounts, topic: &str, is_one_cluster: bool) -> bool {
     let rules = &config.rules;
     if rules.policy.keeps_names() {
         let is_wanted_back = config.own.reverse_topics.accepts(topic) && !rules.policy.is_heartbeats_topic(topic);
         return is_wanted_back && rules.remote_topic(topic) == topic;
     }
-    let Some(upstream) = rules.policy.upstream_topic(topic) else {
-        return false;
-    };
-    // A topic of the source may be called `<source alias>.x` by its owner; that it came here over others tells more.
-    let came_back = rules.policy.is_cycle(upstream, &rules.source_alias);
-    came_back || (is_one_cluster && rules.policy.is_cycle(topic, &rules.source_alias))
+    came_back(rules, source, topic) || (is_one_cluster && rules.policy.is_cycle(topic, &rules.source_alias))
+}
+
+/// Whether `topic` is `X.S.t` where `t` is a topic of this source S. Without that `t` the name may be its owner's choice.
+fn came_back(rules: &TopicRules, source: &PartitionCounts, topic: &str) -> bool {
+    let mut upstream = rules.policy.upstream_topic(topic);
+    while let Some(hop) = upstream {
+        upstream = rules.policy.upstream_topic(hop);
+        let is_ours = rules.policy.topic_source(hop) == Some(&*rules.source_alias);
+        if is_ours && upstream.is_some_and(|origin| source.contains_key(origin)) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether the remote topics that were there at the last look are still there, and the same.

@@ -29,9 +29,12 @@ pub(crate) struct RemoteTopics {
     pub(super) source: Admin,
     pub(super) target: Admin,
     pub(super) acls_are_known_to_be_off: AtomicBool,
-    /// Remote topic, name and value of settings that the target does not take.
-    pub(super) refused_settings: Mutex<HashSet<(Arc<str>, String, Option<String>)>>,
+    /// What the target does not take.
+    pub(super) refused_settings: Mutex<HashSet<RefusedSetting>>,
 }
+
+/// Remote topic, name and value of a setting.
+pub(super) type RefusedSetting = (Arc<str>, String, Option<String>);
 
 /// Topic settings by name.
 type Settings = BTreeMap<String, String>;

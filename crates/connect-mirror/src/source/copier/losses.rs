@@ -54,11 +54,11 @@ impl Copier {
     }
 
     fn lost(&self, loss: SourceLoss) -> Result<(), ConnectError> {
-        loss.tell(&self.task_id);
-        match self.loss_policy {
-            SourceLossPolicy::Fail => Err(loss.into_error()),
-            SourceLossPolicy::Report | SourceLossPolicy::Restart => Ok(()),
+        if self.loss_policy == SourceLossPolicy::Fail {
+            return Err(loss.into_error());
         }
+        loss.tell(&self.task_id);
+        Ok(())
     }
 
     /// Takes note of topic ids as they become known. Answers which topics are others than those that were copied before.
