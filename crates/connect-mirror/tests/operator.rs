@@ -198,6 +198,27 @@ async fn the_way_back_knows_what_a_mirror_that_died_has_copied() {
         target.alter_group_offsets(group, vec![offset]).await.unwrap();
     }
     let flow = pair.flow();
+    // The same serves whoever goes to the target: it is not sent back to the last sync.
+    let source = Admin::new(client(&pair.source));
+    for (group, offset) in [("on-time", 300), ("unsaid", 345), ("ahead", 390)] {
+        let offset = (TopicPartition::new("orders", 0), OffsetAndMetadata::new(offset));
+        source.alter_group_offsets(group, vec![offset]).await.unwrap();
+    }
+    let plan = plan_failover(&flow, &[], PATIENCE).await.unwrap();
+    let found = plan.groups.iter().map(|group| {
+        let one = &group.partitions[0];
+        (&*group.group, one.offset, one.precision)
+    });
+    let expected = [
+        ("ahead", Some(350), Precision::Behind(40)),
+        ("on-time", Some(300), Precision::Exact),
+        ("unsaid", Some(345), Precision::Exact),
+    ];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+    for group in ["on-time", "unsaid", "ahead"] {
+        let partition = vec![TopicPartition::new("orders", 0)];
+        source.delete_group_offsets(group, partition).await.unwrap();
+    }
     let plan = plan_switchback(&flow, &[]).await.unwrap();
     let found = plan.groups.iter().map(|group| {
         let one = &group.partitions[0];

@@ -16,6 +16,7 @@ use super::{
     Flow, OperatorError,
     destination::{Committed, groups_at, ranges_at},
     plan::{GroupPlan, PartitionPlan, Plan, Precision, Step},
+    verify::extend_runs,
 };
 use crate::{
     checkpoint::round::{TopicKinds, gather},
@@ -52,7 +53,7 @@ pub async fn plan_failover(flow: &Flow, groups: &[String], source_timeout: Durat
             None
         }
     };
-    let syncs = match (flow.syncs_side(), &source) {
+    let mut syncs = match (flow.syncs_side(), &source) {
         (Side::Source, None) => None,
         _ => match flow.read_syncs().await {
             Ok(syncs) => Some(syncs),
@@ -62,6 +63,9 @@ pub async fn plan_failover(flow: &Flow, groups: &[String], source_timeout: Durat
             }
         },
     };
+    if let (Some(source), Some(syncs)) = (&source, &mut syncs) {
+        extend_to_groups(flow, source, syncs, &mut notes).await?;
+    }
     let mut plan = Plan {
         groups: group_plans(flow, &checkpoints, source.as_ref(), syncs.as_ref()),
         notes,
@@ -164,6 +168,45 @@ async fn ask_source(
         committed: committed.collect(),
         kinds,
     })
+}
+
+/// The mirror has copied more than it has said, above all one that died. Where groups stand beyond what is known, the two
+/// clusters are compared. Not on compacted topics: there equal records need not be the same ones.
+async fn extend_to_groups(
+    flow: &Flow,
+    source: &SourceView,
+    syncs: &mut OffsetSyncStore,
+    notes: &mut Vec<String>,
+) -> Result<(), OperatorError> {
+    let is_beyond = |origin: &TopicPartition, offset: i64| {
+        let known = syncs.runs(origin).and_then(|runs| runs.end());
+        known.is_some_and(|known| offset > known.upstream) && source.kinds.may_join(&origin.topic)
+    };
+    let positions = source.committed.values().flatten();
+    let beyond: BTreeMap<TopicPartition, TopicPartition> = positions
+        .filter(|(origin, committed)| is_beyond(origin, committed.offset))
+        .filter_map(|(origin, _)| {
+            let remote = TopicPartition::new(flow.config.remote_topic(&origin.topic)?, origin.partition);
+            Some((origin.clone(), remote))
+        })
+        .collect();
+    if beyond.is_empty() {
+        return Ok(());
+    }
+    let sources = ranges_at(&flow.source, beyond.keys().cloned(), flow.source_isolation());
+    let sources = flow.ask(Side::Source, "the partitions", sources).await?;
+    let targets = ranges_at(&flow.target, beyond.values().cloned(), IsolationLevel::ReadCommitted);
+    let targets = flow.ask(Side::Target, "the partitions", targets).await?;
+    for (origin, remote) in &beyond {
+        let (Some(there), Some(here), Some(runs)) = (sources.get(origin), targets.get(remote), syncs.runs_mut(origin))
+        else {
+            continue;
+        };
+        if let Err(error) = extend_runs(flow, (origin, remote), runs, (there.1, here.1)).await {
+            notes.push(format!("{remote} cannot be compared with its source: {error}"));
+        }
+    }
+    Ok(())
 }
 
 fn group_plans(
