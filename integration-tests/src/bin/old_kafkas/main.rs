@@ -3,9 +3,10 @@
 //! `cargo run -p integration-tests --bin old_kafkas -- 2.1.1 2.8.2 3.3.2 3.9.1`
 //!
 //! Each direction: topics are created with their settings, records of every shape in all codecs arrive unchanged, offset
-//! syncs are written, and a restart goes on exactly where it stopped. From a broker that still has them, also topics in
+//! syncs are written, and a restart goes on exactly where it stopped. Into the old one also exactly once. From a broker that still has them, also topics in
 //! the message formats 0 and 1.
 
+mod exactly_once;
 mod records;
 
 use std::{process::ExitCode, time::Duration};
@@ -66,6 +67,9 @@ fn main() -> ExitCode {
         };
         direction("-> 4.3.1", &mut || from_old(&old, &new, &format!("from-{alias}")));
         direction("<- 4.3.1", &mut || to_old(&new, &old, &format!("to-{alias}")));
+        direction("<- 4.3.1, exactly once", &mut || {
+            exactly_once::into_old(&new, &old, &format!("once-{alias}"));
+        });
         if old.version() <= OLD_FORMATS {
             direction("-> 4.3.1, message formats 0 and 1", &mut || {
                 old_formats(&old, &new, &format!("formats-{alias}"));
