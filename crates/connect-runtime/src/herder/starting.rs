@@ -241,6 +241,7 @@ impl Herder {
         let (producer, boundary) = match is_exactly_once {
             true => {
                 let boundary = Boundary::parse(&connector, self.settings.offset_flush_interval)?;
+                let boundary = boundary.well_within(config.transaction_timeout);
                 let transactional_id = self.settings.task_transactional_id(id);
                 let producer = Producer::transactional(client, config, &transactional_id);
                 (producer, Some(boundary))

@@ -38,6 +38,15 @@ pub(crate) enum Boundary {
 }
 
 impl Boundary {
+    /// Never comes close to the time after which the coordinator ends a transaction by itself: by default that is Kafka's
+    /// default interval.
+    pub(crate) fn well_within(self, transaction_timeout: Duration) -> Self {
+        match self {
+            Self::Poll => self,
+            Self::Interval(interval) => Self::Interval(interval.min(transaction_timeout / 2)),
+        }
+    }
+
     /// Reads a connector's properties. `flush_interval` is the worker's.
     pub(crate) fn parse(connector: &Props, flush_interval: Duration) -> Result<Self, ConnectError> {
         let boundary = connector.get("transaction.boundary").map_or("poll", |text| text.trim());
@@ -381,6 +390,9 @@ mod tests {
         let interval = ("transaction.boundary.interval.ms", "2000");
         assert_eq!(boundary(&[("transaction.boundary", "interval"), interval]), seconds(2));
         assert_eq!(boundary(&[interval]), Some(Boundary::Poll));
+        let minute = Duration::from_secs(60);
+        let by_default = boundary(&[("transaction.boundary", "interval")]);
+        assert_eq!(by_default.map(|boundary| boundary.well_within(minute)), seconds(30));
         assert_eq!(
             boundary(&[("transaction.boundary", "connector")]),
             None,
