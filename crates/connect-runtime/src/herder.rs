@@ -412,6 +412,10 @@ impl Herder {
             Job::ConfigWritten(mut written) => {
                 self.leadership.give_back(written.writer.take());
                 self.config_writes.finished(written);
+                // What failed is to be tried again, but not by a worker that leads no more.
+                if let Err(not_ours) = self.lead() {
+                    self.config_writes.give_up_leading(&not_ours);
+                }
                 self.reconcile();
             }
             Job::StatusesWritten(result) => self.status_writes.finished(result),

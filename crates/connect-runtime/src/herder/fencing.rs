@@ -127,6 +127,8 @@ impl Herder {
     /// The producers are fenced, or there was nothing to do (`None`): what is left is to note it.
     pub(super) fn on_fenced(&mut self, name: &Arc<str>, result: Result<Option<i32>, RequestError>) {
         let waiting = self.fencing.rounds.remove(name).unwrap_or_default();
+        // Another may lead by now: it fences once more.
+        let result = self.lead().and(result);
         match result {
             Ok(Some(task_count)) => {
                 let change = ConfigChange::PutFencing {

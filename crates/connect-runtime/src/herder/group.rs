@@ -189,7 +189,10 @@ impl Herder {
                 self.begin_stage("waiting for the group to share out connectors and tasks");
             }
             GroupNews::Event(GroupEvent::Suspended) => drop(self.hold.send_replace(true)),
-            GroupNews::Event(GroupEvent::Resumed) => drop(self.hold.send_replace(false)),
+            GroupNews::Event(GroupEvent::Resumed) => {
+                self.leadership.doubt();
+                self.hold.send_replace(false);
+            }
             GroupNews::Event(GroupEvent::Revoked(revocation)) => self.on_revoked(revocation),
             GroupNews::Event(GroupEvent::Joined(round)) => self.on_joined(round),
             GroupNews::Event(GroupEvent::Assigned(round)) => self.on_assigned(&round),

@@ -85,6 +85,13 @@ impl Leadership {
         (self.claim, self.retry_at) = (Claim::Absent, None);
     }
 
+    /// Another worker may have led for a while: the id is taken over once more before it is used.
+    pub(super) fn doubt(&mut self) {
+        if matches!(self.claim, Claim::Held(_)) {
+            self.claim = Claim::Absent;
+        }
+    }
+
     pub(super) fn retry_at(&self) -> Option<Instant> {
         self.retry_at
     }
