@@ -43,7 +43,10 @@ impl Herder {
     /// It has stopped, and is no longer among the children. If it was asked to restart it is about to start again; if
     /// it is no longer configured, this was its last word.
     pub(super) fn put_stopped(&mut self, key: StatusKey, restarting: bool) {
-        self.put_status_safe(key.clone(), State::Unassigned, None);
+        // Out of touch with the group, others may run it by now, and what they say of it may not have been read here yet.
+        if !*self.hold.borrow() {
+            self.put_status_safe(key.clone(), State::Unassigned, None);
+        }
         let gone = self.leads()
             && self
                 .stores
