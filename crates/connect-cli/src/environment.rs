@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use anyhow::{Context, Result};
-use tracing::{info, warn};
+use tracing::info;
 
 /// `CONNECT_GROUP_ID` stands for `group.id`.
 const CONNECT_PREFIX: &str = "CONNECT_";
@@ -58,7 +58,9 @@ impl Environment {
         }
         let has_jaas_file = |opts: &String| opts.contains("java.security.auth.login.config");
         if self.0.get("KAFKA_OPTS").is_some_and(has_jaas_file) {
-            warn!("KAFKA_OPTS names a JAAS file, which is not read: set sasl.jaas.config for each cluster");
+            info!(
+                "of the JAAS file in KAFKA_OPTS only the REST API's KafkaConnect is read: set sasl.jaas.config for each cluster"
+            );
         }
     }
 

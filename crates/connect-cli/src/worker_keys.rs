@@ -1,12 +1,20 @@
 //! Keys of a worker's file that reach nothing. A misspelt key must not pass in silence.
 
-use config_def::{ConfigDef, PropertiesFile, nearest};
+use config_def::{ConfigDef, PropertiesFile, Type, key, nearest, security};
 use kafka_client::config::tables::{ADMIN_CONFIG_DEF, CONSUMER_CONFIG_DEF, PRODUCER_CONFIG_DEF};
+
+/// Of an https listener.
+static LISTENER_CONFIG_DEF: ConfigDef = ConfigDef::new(&[
+    security::SSL,
+    &[key("ssl.client.auth", Type::String).doc("Whether clients are asked for a certificate.")],
+]);
 
 /// What keys may begin with, and the table of what may follow; without a table: anything.
 static PREFIXES: [(&str, Option<&ConfigDef>); 14] = [
     ("producer.", Some(&PRODUCER_CONFIG_DEF)),
     ("consumer.", Some(&CONSUMER_CONFIG_DEF)),
+    // Before what it begins with.
+    ("admin.listeners.https.", Some(&LISTENER_CONFIG_DEF)),
     ("admin.", Some(&ADMIN_CONFIG_DEF)),
     // Settings of new topics, which only brokers know, and of plug-ins.
     ("config.storage.", None),
@@ -16,8 +24,7 @@ static PREFIXES: [(&str, Option<&ConfigDef>); 14] = [
     ("value.converter.", None),
     ("header.converter.", None),
     ("config.providers.", None),
-    ("listeners.https.", None),
-    ("admin.listeners.https.", None),
+    ("listeners.https.", Some(&LISTENER_CONFIG_DEF)),
     ("metrics.context.", None),
     ("connector.client.config.override.", None),
 ];
@@ -62,9 +69,11 @@ mod tests {
     #[test]
     fn what_reaches_nothing_is_named_with_what_was_meant() {
         let file = "group.id=g\ngroupid=h\nproducer.linger.ms=1\nproducer.lingre.ms=2\nlinger.ms=5\n\
-                    config.storage.segment.bytes=1\nquite.another.thing=1\n";
+                    config.storage.segment.bytes=1\nquite.another.thing=1\n\
+                    listeners.https.ssl.client.auth=none\nadmin.listeners.https.ssl.keystore.pasword=x\n";
         let file = config_def::properties::parse(file.as_bytes()).unwrap();
         let expected = [
+            "line 9: Unknown key admin.listeners.https.ssl.keystore.pasword: did you mean admin.listeners.https.ssl.keystore.password?",
             "line 2: Unknown key groupid: did you mean group.id?",
             "line 4: Unknown key producer.lingre.ms: did you mean producer.linger.ms?",
             "line 7: Unknown key quite.another.thing: it reaches nothing",

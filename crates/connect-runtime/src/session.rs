@@ -256,6 +256,20 @@ mod tests {
         );
     }
 
+    /// A request that is sent once more is taken, as in Kafka: it says what is wanted, not what to add. A new key ends that.
+    #[test]
+    fn a_signature_is_good_for_its_body_and_its_key() {
+        let signed = settings().sign(&key(), b"[]").unwrap();
+        let repeat = |body: &str| request(body, Some(&signed.authorization), Some("HmacSHA256"));
+        let next = settings().generate(2_000_000);
+        assert_eq!(settings().verify(&repeat("[]"), Some(&key())), Ok(()));
+        assert_eq!(settings().verify(&repeat("[]"), Some(&key())), Ok(()));
+        let refused = Err(RequestError::invalid_signature());
+        assert_eq!(settings().verify(&repeat("[{}]"), Some(&key())), refused);
+        assert_eq!(settings().verify(&repeat(""), Some(&key())), refused);
+        assert_eq!(settings().verify(&repeat("[]"), Some(&next)), refused);
+    }
+
     #[test]
     fn a_key_is_left_alone_until_it_is_old_or_not_as_configured() {
         let settings = settings();

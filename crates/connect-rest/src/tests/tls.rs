@@ -301,6 +301,21 @@ async fn listeners_of_both_kinds_stand_side_by_side() {
 }
 
 #[tokio::test]
+async fn listeners_apart_have_the_same_certificates() {
+    for prefix in ["", "listeners.https."] {
+        let settings: Vec<(String, &str)> = SERVER
+            .iter()
+            .map(|(key, value)| (format!("{prefix}{key}"), *value))
+            .collect();
+        let settings: Vec<(&str, &str)> = settings.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+        let apart = Server::bind_apart("https://127.0.0.1:0", &with_files(&settings), &Props::new()).await;
+        let server = run(apart.expect("it binds"), Mood::Usual, |_, _| {});
+        let answer = exchange_over(&client(CLIENT), server.address, &get("/connectors")).await;
+        assert_eq!(status_of(&answer.expect("an answer")), 200);
+    }
+}
+
+#[tokio::test]
 async fn who_speaks_no_tls_is_told_or_left() {
     let server = start(SERVER).await;
     for sent in [
