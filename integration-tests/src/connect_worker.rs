@@ -9,6 +9,7 @@ use crate::{
     process::Process,
     properties::escaped,
     rest::{Answer, Rest},
+    secure_kafka::test_certificate,
     target_dir::scratch_dir,
 };
 
@@ -20,6 +21,9 @@ const BYTES: &str = "org.apache.kafka.connect.converters.ByteArrayConverter";
 #[derive(Clone, Debug)]
 pub struct WorkerGroup {
     entries: BTreeMap<String, String>,
+    /// Beside the listener that tests ask.
+    more_listeners: &'static str,
+    environment: BTreeMap<String, String>,
 }
 
 impl WorkerGroup {
@@ -45,7 +49,27 @@ impl WorkerGroup {
         ];
         Self {
             entries: fixed.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            more_listeners: "",
+            environment: BTreeMap::new(),
         }
+    }
+
+    /// Has the workers ask each other over https, with the test certificate of a broker.
+    pub fn over_https(mut self) -> Self {
+        self.more_listeners = ",https://127.0.0.1:0";
+        let file = |name| test_certificate(name).display().to_string();
+        self.set("rest.advertised.listener", "https")
+            .set("listeners.https.ssl.keystore.type", "PEM")
+            .set("listeners.https.ssl.keystore.location", &file("kafka.pem"))
+            .set("listeners.https.ssl.truststore.type", "PEM")
+            .set("listeners.https.ssl.truststore.location", &file("ca.pem"))
+            .set("listeners.https.ssl.client.auth", "required")
+    }
+
+    /// A variable of the workers' environment.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
     }
 
     /// Sets any key.
@@ -57,7 +81,7 @@ impl WorkerGroup {
     fn write(&self, name: &str, port: u16) -> PathBuf {
         let dir = scratch_dir(&unique(name));
         let file = dir.join("worker.properties");
-        let mut text = format!("listeners = http://127.0.0.1:{port}\n");
+        let mut text = format!("listeners = http://127.0.0.1:{port}{}\n", self.more_listeners);
         for (key, value) in &self.entries {
             text += &format!("{key} = {}\n", escaped(value));
         }
@@ -79,7 +103,7 @@ impl ConnectWorker {
         let port = free_port();
         let file = group.write(name, port);
         let mut command = Command::new(heliograph_binary());
-        command.arg("connect-distributed").arg(&file);
+        command.arg("connect-distributed").arg(&file).envs(&group.environment);
         Self {
             process: Process::spawn(&unique(name), &mut command, file.parent()),
             address: format!("127.0.0.1:{port}"),

@@ -60,7 +60,7 @@ pub struct SecureKafka {
     dir: PathBuf,
 }
 
-/// One of kafka-client's test certificates, which keytool made: `ca.pem`, `client.p12` and so on.
+/// One of the test certificates of `tls-config`, which keytool made: `ca.pem`, `client.p12` and so on.
 pub fn test_certificate(name: &str) -> PathBuf {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/tls-config/testdata/security");
     Path::new(dir).join(format!("test-only-{name}"))

@@ -22,6 +22,7 @@ mod losses;
 mod metrics;
 mod policies;
 mod remote_clusters;
+mod rest_security;
 mod test_client;
 mod transactions;
 mod transforms;
