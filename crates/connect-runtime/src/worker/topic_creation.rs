@@ -155,7 +155,9 @@ fn not_created(topic: &NewTopic, error: Error) -> ConnectError {
              exists and restart the task",
             shown(topic)
         ),
-        Some(ErrorCode::INVALID_CONFIG) => format!("Unable to create topic(s) '{}'", topic.name),
+        Some(ErrorCode::INVALID_CONFIG | ErrorCode::INVALID_REPLICATION_FACTOR) => {
+            format!("Unable to create topic(s) '{}'", topic.name)
+        }
         _ => format!("Error while attempting to create/find topic(s) '{}'", topic.name),
     };
     connect_error(what, error)

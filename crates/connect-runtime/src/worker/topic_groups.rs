@@ -39,9 +39,10 @@ const REGEX: Validator = Validator::Rule {
     // Kafka's own text, which is that of the numbers.
     text: Some("Positive number, or -1 to use the broker's default"),
     check: |value| match value {
-        Value::List(patterns) if patterns.iter().any(|pattern| JavaPatterns::new(&[pattern]).is_err()) => {
-            Err("Syntax error in regular expression".to_owned())
-        }
+        Value::List(patterns) => patterns.iter().try_for_each(|pattern| {
+            let compiled = JavaPatterns::new(&[pattern]).map(drop);
+            compiled.map_err(|error| format!("Syntax error in regular expression: {error}"))
+        }),
         _ => Ok(()),
     },
 };
@@ -376,7 +377,8 @@ mod tests {
                  than the number of brokers in the Kafka cluster, or -1 to use the broker's default",
                 "Invalid value -2 for configuration partitions: Number of partitions must be positive, or -1 to use the \
                  broker's default",
-                "Invalid value [a, (] for configuration include: Syntax error in regular expression",
+                "Invalid value [a, (] for configuration include: Syntax error in regular expression: Unclosed group near \
+                 index 1\n(",
             ]
         );
         let repeated = errors(&[
