@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     config::MirrorSourceConfig,
-    refresh::{Known, RefreshError, Refreshed, refresh, remote_topics_are_there},
+    refresh::{Known, RefreshError, Refreshed, expect_same_clusters, refresh, remote_topics_are_there},
     remote_topics::RemoteTopics,
     reverse_flow::{Looked, ReverseFlow},
     topics::{self, Changes},
@@ -181,11 +181,16 @@ impl Flow {
                     Ok(false) => Ok(Brought::RemoteTopicsAreGone),
                     there => done(there.map(drop)),
                 },
-                Job::SyncTopicConfigs => {
+                Job::SyncTopicConfigs | Job::SyncTopicAcls => {
                     let (source, target) = (&known.source.topics, &known.target.topics);
-                    done(remote_topics.sync_configs(source, target).await)
+                    match expect_same_clusters(&config, &remote_topics, &known).await {
+                        Err(error) => Err(error),
+                        Ok(()) if job == Job::SyncTopicConfigs => {
+                            done(remote_topics.sync_configs(source, target).await)
+                        }
+                        Ok(()) => done(remote_topics.sync_acls(source).await),
+                    }
                 }
-                Job::SyncTopicAcls => done(remote_topics.sync_acls(&known.source.topics).await),
             };
             (job, result)
         });
@@ -207,6 +212,10 @@ impl Flow {
             Err(RefreshError::Failed(error)) => Err(error),
             Err(RefreshError::AnotherCluster(error)) => {
                 self.pause();
+                // It finds out when the former one is back.
+                if job != Job::RefreshTopics {
+                    self.schedule.hasten(Job::RefreshTopics, Instant::now());
+                }
                 Err(error)
             }
             Err(RefreshError::OntoItself(error)) => {

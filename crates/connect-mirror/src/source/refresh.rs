@@ -87,6 +87,35 @@ pub(crate) async fn refresh(
     })
 }
 
+/// Asks both clusters who they are: what is known of one must not be done to another.
+pub(crate) async fn expect_same_clusters(
+    config: &MirrorSourceConfig,
+    remote_topics: &RemoteTopics,
+    known: &Known,
+) -> Result<(), RefreshError> {
+    if !config.own.pauses_at_cluster_change {
+        return Ok(());
+    }
+    let sides = [
+        ("source", remote_topics.source(), &known.source),
+        ("target", remote_topics.target(), &known.target),
+    ];
+    for (side, client, before) in sides {
+        let metadata = client
+            .refresh_metadata(Topics::Some(Vec::new()))
+            .await
+            .map_err(|error| {
+                RefreshError::Failed(ConnectError::caused_by(format!("cannot reach the {side}"), error))
+            })?;
+        let now = Discovered {
+            cluster_id: metadata.cluster_id.clone(),
+            ..Discovered::default()
+        };
+        expect_same_cluster(side, before, &now)?;
+    }
+    Ok(())
+}
+
 fn expect_same_cluster(side: &str, before: &Discovered, now: &Discovered) -> Result<(), RefreshError> {
     match (&before.cluster_id, &now.cluster_id) {
         (Some(before), Some(now)) if before != now => {
