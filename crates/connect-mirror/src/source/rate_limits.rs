@@ -105,9 +105,9 @@ const UNITS: [(&str, u64); 7] = [
 
 /// `5000000`, `5MB` or `5MiB`.
 fn bytes_per_second(text: &str) -> Result<u64, String> {
-    let units = UNITS.iter();
-    let unit = units.filter_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
-    let (number, bytes) = unit.last().unwrap_or((text, 1));
+    let mut units = UNITS.iter();
+    let unit = units.find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
+    let (number, bytes) = unit.unwrap_or((text, 1));
     let is_number = !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
     let number = is_number.then(|| number.parse::<u64>().ok()?.checked_mul(bytes));
     match number.flatten() {
