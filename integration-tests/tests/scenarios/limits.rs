@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use integration_tests::{
     ConnectWorker, Heliograph, Isolation, Pair, Process, Rest, Stopwatch, TestClient, TestRecord, Topic, WorkerGroup,
-    assert_mirrored, pause, wait_until,
+    assert_mirrored, pause, report, wait_until,
 };
 use kafka_wire::Compression;
 use serde_json::json;
@@ -67,10 +67,8 @@ fn keeps_to(client: &mut TestClient, copy: &str, rate: usize, seconds: u32) {
                 bytes as f64 > rate as f64 * elapsed * 0.5,
                 "{bytes} bytes in {elapsed} s"
             );
-            eprintln!(
-                "{copy}: {:.3} of its rate in {elapsed:.1} s",
-                bytes as f64 / elapsed / rate as f64
-            );
+            let of_rate = bytes as f64 / elapsed / rate as f64;
+            report(&format!("{copy}: {of_rate:.3} of its rate in {elapsed:.1} s"));
             return;
         }
     }

@@ -3,6 +3,7 @@
 //! One binary, so that all scenarios share one pair of real brokers. `cargo test -p integration-tests embedded::` needs
 //! nothing but Rust; `real::` and `real_only::` need Java 17 and Maven.
 
+mod alerts;
 mod authorizer;
 mod big;
 mod clusters;

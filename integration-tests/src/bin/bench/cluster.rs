@@ -1,7 +1,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use integration_tests::{
-    Isolation, Jvm, KafkaDist, MirrorProperties, RealKafka, TestClient, report, target_dir, test_certificate,
+    Isolation, Jvm, KafkaDist, MirrorProperties, RealKafka, TestClient, Topic, report, target_dir, test_certificate,
     tls_listener, wait_until,
 };
 
@@ -9,6 +9,8 @@ use crate::workload::Workload;
 
 const SOURCE: &str = "source";
 const TARGET: &str = "destination";
+/// A topic of many partitions and no records.
+const WIDE: &str = "wide";
 
 /// The two Kafkas, and a client of each.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub(crate) struct Clusters {
     properties: Vec<(String, String)>,
     /// The ports of listeners with TLS, if there are any.
     tls: Option<[u16; 2]>,
+    /// How many partitions the topic has that is mirrored besides.
+    wide: i32,
     pub(crate) source: TestClient,
     pub(crate) target: TestClient,
     /// Kept for their drop, which ends them.
@@ -24,7 +28,7 @@ pub(crate) struct Clusters {
 
 impl Clusters {
     /// Starts them, one node each, with the flags of Kafka's own scripts. `properties` are one's wishes for every peer.
-    pub(crate) fn start(dist: &'static KafkaDist, properties: &[(String, String)], tls: bool) -> Self {
+    pub(crate) fn start(dist: &'static KafkaDist, properties: &[(String, String)], tls: bool, wide: i32) -> Self {
         let broker = [
             // Kafka's defaults, which the scenarios' brokers do not have.
             ("num.network.threads", "3"),
@@ -46,12 +50,16 @@ impl Clusters {
                 ([start(SOURCE, &one), start(TARGET, &other)], Some([source, target]))
             }
         };
-        let [source, target] = kafkas
+        let [mut source, target] = kafkas
             .each_ref()
             .map(|kafka| TestClient::new(&kafka.bootstrap_servers()));
+        if wide > 0 {
+            source.create_topic(Topic::new(WIDE, wide));
+        }
         Self {
             properties: properties.to_vec(),
             tls,
+            wide,
             source,
             target,
             _kafkas: kafkas,
@@ -91,14 +99,18 @@ impl Clusters {
     }
 
     /// A MirrorMaker 2 properties file that mirrors `topic`.
-    pub(crate) fn mirror(&self, peer: &str, topic: &str, over_tls: bool) -> PathBuf {
+    pub(crate) fn mirror(&self, peer: &str, topic: &str, over_tls: bool, metrics: Option<u16>) -> PathBuf {
         let tls = self.tls.filter(|_| over_tls);
         let (source, target) = match tls {
             None => (self.source.bootstrap_servers(), self.target.bootstrap_servers()),
             Some([source, target]) => (format!("127.0.0.1:{source}"), format!("127.0.0.1:{target}")),
         };
         // The scenarios are in a hurry. This is what a user would write.
-        let mut mirror = MirrorProperties::new((SOURCE, &source), (TARGET, &target), topic)
+        let topics = match self.wide {
+            0 => topic.to_owned(),
+            _ => format!("{topic},{WIDE}"),
+        };
+        let mut mirror = MirrorProperties::new((SOURCE, &source), (TARGET, &target), &topics)
             .set("refresh.topics.interval.seconds", "5")
             .set("emit.checkpoints.interval.seconds", "5")
             .without("sync.topic.configs.interval.seconds")
@@ -114,6 +126,11 @@ impl Clusters {
                     .set(&key("ssl.truststore.type"), "PEM")
                     .set(&key("ssl.truststore.location"), &ca);
             }
+        }
+        if let Some(port) = metrics {
+            mirror = mirror
+                .set("heliograph.metrics.listener", &format!("http://127.0.0.1:{port}"))
+                .set("heliograph.metrics.max.partitions", "1000000");
         }
         for (key, value) in &self.properties {
             mirror = mirror.set(key, value);

@@ -53,6 +53,7 @@ pub(crate) fn run(clusters: &mut Clusters, peer: &Peer, workload: &Workload, lim
     }
     // The records are there before the CPU time that was spent on them is looked at.
     last.usage = running.usage();
+    let scraped = running.scraped();
     running.stop();
     clusters.wipe();
 
@@ -62,6 +63,13 @@ pub(crate) fn run(clusters: &mut Clusters, peer: &Peer, workload: &Workload, lim
     let row =
         Row::new(peer.name(), workload.name, last.copied >= workload.records).with("records", last.copied as f64, 0);
     let Some(first) = first else { return row };
+    let row = match scraped {
+        None => row,
+        Some(scraped) => row
+            .with("scrapes", scraped.pages as f64, 0)
+            .with("scrape_ms", scraped.ms, 1)
+            .with("page_MB", scraped.megabytes, 2),
+    };
     row.with("startup_s", first, 2)
         .with("drain_s", seconds, 2)
         .with("MB_per_s", megabytes / seconds, 1)

@@ -9,6 +9,7 @@ mod idle;
 mod latency;
 mod options;
 mod peer;
+mod scraper;
 mod table;
 mod usage;
 mod workload;
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
     };
     let peers = options.peers(dist);
     report(&format!("starting two Kafkas; measuring {} of {peers:?}", options.mode));
-    let mut clusters = Clusters::start(dist, &options.properties, options.tls);
+    let mut clusters = Clusters::start(dist, &options.properties, options.tls, options.wide);
     idle::rehearse(&mut clusters, &peers[0], &options);
     let mut rows = Vec::new();
     let mut record = |row: Row| {

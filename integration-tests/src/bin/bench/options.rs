@@ -17,6 +17,8 @@ usage: bench [drain|latency|idle] [OPTION]...
   --java                      compare with Java's MirrorMaker 2
   --peer 'NAME=CMD {props}'   compare with any program that takes a MirrorMaker 2 properties file; may be repeated
   --tls                       each of them once more over TLS (security.protocol=SSL), on both sides, and the ratio
+  --scraped                   each of ours once more while its metrics are asked for every second, all partitions listed
+  --wide N                    a topic of N partitions without records is mirrored besides
   --prop KEY=VALUE            one more property, for all of them; may be repeated
   --rounds N                  measure each this often, and show medians (1)
   --limit SECONDS             give up a run after this (400)
@@ -54,6 +56,8 @@ pub(crate) struct Options {
     pub(crate) workloads: Vec<Workload>,
     pub(crate) properties: Vec<(String, String)>,
     pub(crate) tls: bool,
+    pub(crate) wide: i32,
+    scraped: bool,
     pub(crate) rounds: u64,
     pub(crate) rate: u64,
     pub(crate) seconds: u64,
@@ -69,6 +73,8 @@ impl Options {
             workloads: WORKLOADS.to_vec(),
             properties: Vec::new(),
             tls: false,
+            wide: 0,
+            scraped: false,
             rounds: 1,
             rate: 1000,
             seconds: 20,
@@ -85,6 +91,8 @@ impl Options {
                 "latency" => options.mode = Mode::Latency,
                 "idle" => options.mode = Mode::Idle,
                 "--tls" => options.tls = true,
+                "--scraped" => options.scraped = true,
+                "--wide" => options.wide = i32::try_from(number(&value()?)?).map_err(|error| error.to_string())?,
                 "--java" => options.java = true,
                 "--peer" => options.commands.push(pair(&value()?)?),
                 "--prop" => options.properties.push(pair(&value()?)?),
@@ -115,7 +123,12 @@ impl Options {
             peers
         };
         let over_tls = self.tls.then(|| all().into_iter().map(Peer::over_tls));
-        all().into_iter().chain(over_tls.into_iter().flatten()).collect()
+        let scraped = self.scraped.then(|| Peer::heliograph().scraped());
+        all()
+            .into_iter()
+            .chain(scraped)
+            .chain(over_tls.into_iter().flatten())
+            .collect()
     }
 }
 

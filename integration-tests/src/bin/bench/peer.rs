@@ -4,6 +4,7 @@ use integration_tests::{Deadline, Jvm, KafkaDist, Process, heliograph_binary, pa
 
 use crate::{
     cluster::Clusters,
+    scraper::{Scraped, Scraper},
     usage::{Tree, Usage},
 };
 
@@ -16,6 +17,8 @@ pub(crate) struct Peer {
     command: Box<dyn Fn(&Path) -> Command>,
     /// Whether it mirrors over TLS.
     over_tls: bool,
+    /// Whether its metrics are asked for meanwhile.
+    is_scraped: bool,
 }
 
 impl fmt::Debug for Peer {
@@ -64,7 +67,15 @@ impl Peer {
             name: name.to_owned(),
             command: Box::new(command),
             over_tls: false,
+            is_scraped: false,
         }
+    }
+
+    /// The same while its metrics are asked for.
+    pub(crate) fn scraped(mut self) -> Self {
+        self.name.push_str("-scraped");
+        self.is_scraped = true;
+        self
     }
 
     /// The same over TLS.
@@ -80,14 +91,16 @@ impl Peer {
 
     /// Starts it on `topic`.
     pub(crate) fn start(&self, clusters: &Clusters, topic: &str) -> Running {
-        let properties = clusters.mirror(&self.name, topic, self.over_tls);
+        let scraper = self.is_scraped.then(Scraper::start);
+        let listener = scraper.as_ref().map(Scraper::port);
+        let properties = clusters.mirror(&self.name, topic, self.over_tls, listener);
         let process = Process::spawn(
             &format!("bench-{}-{topic}", self.name),
             &mut (self.command)(&properties),
             None,
         );
         let tree = Tree::of(process.pid());
-        Running { process, tree }
+        Running { process, tree, scraper }
     }
 }
 
@@ -96,6 +109,7 @@ impl Peer {
 pub(crate) struct Running {
     process: Process,
     tree: Tree,
+    scraper: Option<Scraper>,
 }
 
 impl Running {
@@ -113,6 +127,11 @@ impl Running {
             ));
         }
         running
+    }
+
+    /// What asking for metrics has cost, if they were asked for.
+    pub(crate) fn scraped(&mut self) -> Option<Scraped> {
+        self.scraper.take().map(Scraper::stop)
     }
 
     /// SIGTERM, and harder if that takes long.
