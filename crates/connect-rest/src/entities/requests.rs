@@ -31,9 +31,10 @@ pub(crate) struct CreateConnectorRequest {
 }
 
 impl CreateConnectorRequest {
-    /// The name without blanks around it; empty if there is none.
+    /// The name without what Java's `trim` takes for blanks around it; empty if there is none.
     pub(crate) fn name(&self) -> &str {
-        self.name.0.as_deref().unwrap_or_default().trim()
+        let is_blank = |letter: char| letter <= ' ';
+        self.name.0.as_deref().unwrap_or_default().trim_matches(is_blank)
     }
 
     pub(crate) fn initial_state(&self) -> Result<Option<TargetState>, RestError> {
@@ -168,6 +169,19 @@ mod tests {
         read::<ConnectorConfig>(body.as_bytes())
             .map(|config| config.0)
             .map_err(|error| error.message.into_owned())
+    }
+
+    #[test]
+    fn a_name_is_trimmed_as_java_does() {
+        let check = |name: &str, expected: &str| {
+            let body = serde_json::json!({ "name": name }).to_string();
+            let request: CreateConnectorRequest = read(body.as_bytes()).expect("well-formed");
+            assert_eq!(request.name(), expected, "{name:?}");
+        };
+        check(" a b\t", "a b");
+        check("\u{1}a\u{1}", "a");
+        check("a\u{1}b", "a\u{1}b");
+        check("\u{a0}a", "\u{a0}a");
     }
 
     #[test]
