@@ -78,28 +78,28 @@ fn a_topic_that_both_flows_copy_under_its_own_name_is_left_out(kafka: &mut Pair)
     let properties = MirrorProperties::new(
         ("id-east", &east_servers),
         ("id-west", &west_servers),
-        "id-both, id-east-.*",
+        "id-shared, id-east-.*",
     )
     .set("replication.policy.class", IDENTITY)
     .set("id-west->id-east.enabled", "true")
-    .set("id-west->id-east.topics", "id-both, id-west-.*");
+    .set("id-west->id-east.topics", "id-shared, id-west-.*");
     for (client, topics) in [
-        (&mut east, ["id-both", "id-east-1"]),
-        (&mut west, ["id-both", "id-west-1"]),
+        (&mut east, ["id-shared", "id-east-1"]),
+        (&mut west, ["id-shared", "id-west-1"]),
     ] {
         for topic in topics {
             client.create_topic(Topic::new(topic, 1));
             client.produce(topic, 0, Compression::None, &one(topic));
         }
     }
-    let mut mirror = Heliograph::mirror_maker("id-both-ways", &properties);
+    let mut mirror = Heliograph::mirror_maker("id-two-ways", &properties);
     assert_mirrored(&mut east, &mut west, "id-east-1", "id-east-1", SOON);
     assert_mirrored(&mut west, &mut east, "id-west-1", "id-west-1", SOON);
     let line = mirror.process().wait_for_line("the flow back copies it", SOON);
-    assert!(line.contains("ERROR") && line.contains("id-both"), "{line}");
+    assert!(line.contains("ERROR") && line.contains("id-shared"), "{line}");
     for client in [&mut east, &mut west] {
-        let found = client.records("id-both", 0);
-        assert_eq!(compare(&one("id-both"), &found).first_difference, None);
+        let found = client.records("id-shared", 0);
+        assert_eq!(compare(&one("id-shared"), &found).first_difference, None);
         assert_eq!(found.len(), 1);
     }
     mirror.stop();
