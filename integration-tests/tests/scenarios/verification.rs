@@ -96,11 +96,12 @@ fn the_status_of_a_flow_of_a_connect_cluster(kafka: &mut Pair) {
     source.produce("asked-orders", 0, Compression::None, &numbered(0..100));
     worker.wait_until_ready();
     // Two flows on one worker, with names of somebody's own; only one of them is asked for.
+    let no_heartbeats = ("heartbeats.replication.enabled", "false");
     for (name, alias) in [("copies-of-asked-7", "asked"), ("copies-of-other", "other")] {
         workers::put(
             &worker,
             name,
-            &workers::mirror_source(kafka, alias, "asked-orders", &[]),
+            &workers::mirror_source(kafka, alias, "asked-orders", &[no_heartbeats]),
         );
         assert_mirrored(
             &mut source,
@@ -120,7 +121,9 @@ fn the_status_of_a_flow_of_a_connect_cluster(kafka: &mut Pair) {
         format!("{kind}.storage.topic = asked-workers-{plural}\n")
     });
     std::fs::write(&file, text.concat()).expect("the target directory can be written");
-    let properties = flow(kafka, "asked", "asked-orders").set("groups", "none");
+    let properties = flow(kafka, "asked", "asked-orders")
+        .set("groups", "none")
+        .set(no_heartbeats.0, no_heartbeats.1);
     let told = [
         "--worker",
         file.to_str().expect("a plain path"),

@@ -58,8 +58,10 @@ pub(super) struct RecordStream {
     entries: VecDeque<Entry>,
     /// Records before it are not wanted.
     from: i64,
-    /// Everything before it was read, once `entries` is empty.
+    /// Everything before it was read, once `entries` is empty. A broker may have answered with more than was asked for.
     next: i64,
+    /// Everything before it was given out.
+    position: i64,
     end: i64,
     patience: Duration,
     ignores_timestamps: bool,
@@ -85,6 +87,7 @@ impl RecordStream {
             entries: VecDeque::new(),
             from,
             next: from,
+            position: from,
             end,
             patience,
             ignores_timestamps: false,
@@ -100,6 +103,11 @@ impl RecordStream {
     /// Whether nothing is left before the end.
     pub(super) fn is_ended(&self) -> bool {
         self.entries.is_empty() && self.next >= self.end
+    }
+
+    /// Where to go on after what was given out.
+    pub(super) fn position(&self) -> i64 {
+        self.position
     }
 
     pub(super) fn end(&self) -> i64 {
@@ -134,6 +142,7 @@ impl RecordStream {
             }
         }
         let Some(entry) = self.entries.pop_front() else {
+            self.position = self.position.max(self.next);
             return Ok(());
         };
         let unreadable = |error| {
@@ -154,6 +163,10 @@ impl RecordStream {
                 into.push_back(seen);
             }
         }
+        self.position = match self.entries.is_empty() {
+            true => self.next,
+            false => entry.last_offset() + 1,
+        };
         Ok(())
     }
 }

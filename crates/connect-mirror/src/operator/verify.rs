@@ -298,8 +298,24 @@ impl PartitionVerifier {
             return Ok(());
         }
         let (mut source, mut target) = self.streams(flow, target_end);
+        let compared = self
+            .compare(flow, (&mut source, &mut target), wait, is_last, tell)
+            .await;
+        self.finish(&source, &target);
+        compared
+    }
+
+    async fn compare(
+        &mut self,
+        flow: &Flow,
+        (source, target): (&mut RecordStream, &mut RecordStream),
+        wait: Duration,
+        is_last: bool,
+        tell: &impl Fn(&PartitionReport),
+    ) -> Result<(), String> {
+        let target_end = target.end();
         if self.seeks {
-            self.seek(flow, &mut source, &mut target).await?;
+            self.seek(flow, source, target).await?;
         }
         let mut waited = Duration::ZERO;
         loop {
@@ -334,16 +350,21 @@ impl PartitionVerifier {
         } else if is_last {
             self.comparison.rest_of_source();
         }
-        self.finish(&target);
         Ok(())
     }
 
-    /// What is left is read again by the next pass.
-    fn finish(&mut self, target: &RecordStream) {
+    /// What is left is read again by the next pass; what was compared is not, though brokers answer beyond the end.
+    fn finish(&mut self, source: &RecordStream, target: &RecordStream) {
         let comparison = &mut self.comparison;
         self.report.pending = comparison.source.len() as u64;
-        self.report.next = comparison.source.front().map_or(self.report.end, |first| first.offset);
-        self.next_target = comparison.target.front().map_or(target.end(), |first| first.offset);
+        self.report.next = comparison
+            .source
+            .front()
+            .map_or(source.position(), |first| first.offset);
+        self.next_target = comparison
+            .target
+            .front()
+            .map_or(target.position(), |first| first.offset);
         self.report.counts = comparison.counts;
         self.report.first = comparison.first.clone();
         comparison.source.clear();
