@@ -112,6 +112,7 @@ impl KafkaDist {
     /// One of the tools of Kafka's `bin/`, by its name without `kafka-` and `.sh`.
     pub fn tool(&self, name: &str) -> Command {
         let class = match name {
+            "acls" => "org.apache.kafka.tools.AclCommand",
             "topics" => "org.apache.kafka.tools.TopicCommand",
             "console-producer" => "org.apache.kafka.tools.ConsoleProducer",
             "console-consumer" => "org.apache.kafka.tools.consumer.ConsoleConsumer",

@@ -42,6 +42,8 @@ pub use properties::MirrorProperties;
 pub use real_kafka::RealKafka;
 pub use relay::Relay;
 pub use rest::{Answer, Rest};
-pub use secure_kafka::{Listener, PASSWORD, SecureKafka, TokenEndpoint, USER, test_certificate, tls_listener};
+pub use secure_kafka::{
+    Listener, PASSWORD, SecureKafka, TokenEndpoint, USER, guarded_listener, test_certificate, tls_listener,
+};
 pub use small_disk::SmallDisk;
 pub use target_dir::{remove_dir, scratch_dir, target_dir};

@@ -87,6 +87,38 @@ pub fn tls_listener() -> (u16, Vec<(&'static str, String)>) {
     (port, properties)
 }
 
+/// What gives a node of [`RealKafka`] a listener where these users log in with PLAIN, their passwords being their names
+/// with `-secret` behind, and its port. They may do what ACLs allow; without a login one may do everything.
+pub fn guarded_listener(users: &[String]) -> (u16, Vec<(&'static str, String)>) {
+    let port = free_ports(1);
+    let listeners = format!("PLAINTEXT://127.0.0.1:{{port}},LOGIN://127.0.0.1:{port}");
+    let users = users.iter().map(|user| format!(" user_{user}=\"{user}-secret\""));
+    let module = "org.apache.kafka.common.security.plain.PlainLoginModule required";
+    let properties = vec![
+        (
+            "listeners",
+            format!("{listeners},CONTROLLER://127.0.0.1:{{controller}}"),
+        ),
+        ("advertised.listeners", listeners),
+        (
+            "listener.security.protocol.map",
+            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,LOGIN:SASL_PLAINTEXT".to_owned(),
+        ),
+        ("listener.name.login.sasl.enabled.mechanisms", "PLAIN".to_owned()),
+        (
+            "listener.name.login.plain.sasl.jaas.config",
+            format!("{module}{};", users.collect::<String>()),
+        ),
+        (
+            "authorizer.class.name",
+            "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned(),
+        ),
+        ("super.users", "User:ANONYMOUS".to_owned()),
+        ("allow.everyone.if.no.acl.found", "false".to_owned()),
+    ];
+    (port, properties)
+}
+
 impl SecureKafka {
     /// Starts it. Sessions end after `session`: whoever stays must log in again.
     pub fn start(dist: &'static KafkaDist, name: &str, session: Duration) -> Self {

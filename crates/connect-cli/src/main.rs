@@ -2,6 +2,7 @@
 //!
 //! Reads files, wires the crates together, owns exit codes and logging. Nothing here knows how a record is copied.
 
+mod acls;
 mod clock;
 mod connect_worker;
 mod connector_file;
@@ -90,6 +91,8 @@ enum Command {
     Status(status::StatusArguments),
     /// Compares the records of source and target, one by one, and names the first difference.
     Verify(verify::VerifyArguments),
+    /// The least ACLs that a mirror needs, as kafka-acls commands.
+    Acls(acls::AclsArguments),
     /// Two Kafkas in this process, sample orders and payments, and the mirroring between them.
     Quickstart {
         /// Mirror a fixed number of records, compare every one of them, and end.
@@ -154,6 +157,7 @@ fn main() -> ExitCode {
             Command::Switchback { command } => moving::main(moving::Way::Switchback, command).await,
             Command::Status(arguments) => status::main(arguments).await,
             Command::Verify(arguments) => verify::main(arguments).await,
+            Command::Acls(arguments) => acls::main(&arguments),
             Command::Quickstart { once } => quickstart::main(once).await,
             Command::Completions { shell } => manual::completions(shell, &mut Arguments::command()),
             Command::Man { directory } => manual::pages(directory.as_deref(), Arguments::command()),

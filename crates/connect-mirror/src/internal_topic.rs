@@ -37,10 +37,10 @@ impl InternalTopic {
                 | ErrorCode::TOPIC_AUTHORIZATION_FAILED
                 | ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
             ) => {
-                tracing::debug!(
+                tracing::info!(
                     topic = self.name,
                     error = error.chain(),
-                    "internal topic is taken to exist"
+                    "internal topic could not be created, and is taken to exist"
                 );
                 Ok(())
             }

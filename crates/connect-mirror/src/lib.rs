@@ -3,6 +3,7 @@
 //!
 //! They know the contract of `connect-api` and a Kafka client; nothing of workers, herders or HTTP.
 
+pub mod acls;
 pub mod alter_offsets;
 mod background;
 pub mod checkpoint;

@@ -21,8 +21,12 @@ const ANY_HOST: &str = "*";
 pub enum Resource {
     /// A topic.
     Topic = 2,
+    /// A group.
+    Group = 3,
     /// The cluster; its name is `kafka-cluster`.
     Cluster = 4,
+    /// A transaction.
+    TransactionalId = 5,
 }
 
 /// How the name of an ACL is meant.
@@ -160,7 +164,7 @@ impl TestClient {
         });
     }
 
-    /// The ACLs of topics and of the cluster, in order.
+    /// The ACLs, in order.
     pub fn acls(&mut self) -> BTreeSet<Acl> {
         let request = DescribeAclsRequest::default()
             .with_resource_type_filter(ANY)
@@ -181,7 +185,9 @@ impl TestClient {
             for found in response.resources {
                 let resource = match found.resource_type {
                     2 => Resource::Topic,
+                    3 => Resource::Group,
                     4 => Resource::Cluster,
+                    5 => Resource::TransactionalId,
                     _ => continue,
                 };
                 let pattern = match found.pattern_type {

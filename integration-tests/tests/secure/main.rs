@@ -3,6 +3,8 @@
 //! These need a real Kafka: our own double speaks neither TLS nor SASL.
 
 mod refusals;
+mod rights;
+mod secrets;
 
 use std::{
     fs,

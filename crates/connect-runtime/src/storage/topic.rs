@@ -127,6 +127,7 @@ impl InternalTopic {
                 Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED | ErrorCode::CLUSTER_AUTHORIZATION_FAILED) => {
                     info!(
                         topic = self.name,
+                        error = error.chain(),
                         "not authorized to create the internal topic, hoping that it exists"
                     );
                     return Ok(Creation::NotAllowed);

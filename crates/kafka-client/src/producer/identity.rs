@@ -97,7 +97,10 @@ impl Producer {
                 let attempts = attempts.saturating_add(1);
                 let is_news = attempts >= SAY_RETRIABLE_FROM || !is_retriable(&error);
                 if attempts.is_power_of_two() && is_news {
-                    tracing::warn!(attempts, error = %error.chain(), "no producer id from the target; trying on");
+                    // Which cluster, and for what: the error knows neither.
+                    let first = self.partitions.iter().find(|queue| queue.has_waiting());
+                    let first = first.map(|queue| tracing::field::display(&queue.target));
+                    tracing::warn!(attempts, first, error = %error.chain(), "no producer id for what is to be written; trying on");
                 }
                 IdentityState::Missing {
                     not_before: Some(Instant::now() + self.backoff(attempts)),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{Event, Producer};
+use crate::rights::missing_right;
 use crate::{Error, Topics};
 
 impl Producer {
@@ -37,7 +38,15 @@ impl Producer {
                 queue.leader = None;
                 queue.failing_since.get_or_insert(now);
                 queue.attempts = queue.attempts.saturating_add(1);
-                if !self.give_back_if_hopeless(partition, now, || "the topic or its leader is not known".to_owned()) {
+                // Who may not see a topic is told so with its metadata.
+                let metadata = self.client.metadata();
+                let code = metadata.topics.get(&queue.target.topic).and_then(|topic| topic.error);
+                queue.last_error = code.or(queue.last_error);
+                let why = || match code {
+                    Some(code) => format!("{code}{}", missing_right("produce to", code)),
+                    None => "the topic or its leader is not known".to_owned(),
+                };
+                if !self.give_back_if_hopeless(partition, now, why) {
                     self.delay(partition, now);
                 }
             }

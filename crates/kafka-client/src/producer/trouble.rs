@@ -6,6 +6,7 @@ use kafka_wire::ErrorCode;
 use tokio::time::Instant;
 
 use super::{Producer, partition_queue::PartitionQueue};
+use crate::rights::missing_right;
 
 /// A leader that moves is no news; what lasts longer than this is.
 const SAY_AFTER: Duration = Duration::from_secs(2);
@@ -57,6 +58,9 @@ fn reason(code: Option<ErrorCode>) -> String {
         }
         Some(ErrorCode::NOT_ENOUGH_REPLICAS | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND) => {
             "fewer replicas are in sync than min.insync.replicas: see which brokers are away"
+        }
+        Some(code @ ErrorCode::TOPIC_AUTHORIZATION_FAILED) => {
+            return format!("{code}{}", missing_right("produce to", code));
         }
         _ => "see whether the target's brokers are up and the partition has a leader",
     };

@@ -117,6 +117,11 @@ impl Security {
         self.protocol
     }
 
+    /// The user that we log in as, if the settings say it.
+    pub fn login_name(&self) -> Option<&str> {
+        self.sasl.as_ref()?.user()
+    }
+
     /// Puts TLS over a fresh stream, if it is to be.
     pub(crate) async fn secure(
         &self,

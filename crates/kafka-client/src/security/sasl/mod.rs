@@ -65,6 +65,16 @@ struct Answer {
 }
 
 impl Sasl {
+    /// Who logs in, if the settings say it.
+    pub(crate) fn user(&self) -> Option<&str> {
+        match &self.login {
+            Login::Plain { user, .. } => Some(user),
+            // A token has an id; whose it is the broker knows.
+            Login::Scram(login) => (!login.is_token).then_some(&*login.user),
+            Login::OAuthBearer(_) => None,
+        }
+    }
+
     /// Gets what has to be had before logging in; a token, perhaps from far away.
     pub(crate) async fn credentials(&self) -> Result<Credentials, Error> {
         match &self.login {
