@@ -206,17 +206,17 @@ fn java_and_we_share_a_group_exactly_once(kafka: &mut Pair) {
     let dist = kafka.target.dist().expect("a real Kafka has jars");
     let group =
         WorkerGroup::new(&kafka.target.bootstrap_servers(), "eos-mixed").set("exactly.once.source.support", "enabled");
-    let mut stream = Stream::new(&mut source, "both");
+    let mut stream = Stream::new(&mut source, "jointly");
     let mut java = ConnectWorker::java(dist, "eos-java", &group);
     java.wait_until_ready();
     let more = [
         ("exactly.once.support", "required"),
         ("source.consumer.isolation.level", "read_committed"),
     ];
-    put(&java, "ms", &mirror_source(kafka, "b", "both", &more));
+    put(&java, "ms", &mirror_source(kafka, "b", "jointly", &more));
     stream.produce(&mut source, 200);
     java.wait_until_running("ms", 4, &[java.id()]);
-    assert_exactly_once(&mut source, &mut target, "both", "b.both");
+    assert_exactly_once(&mut source, &mut target, "jointly", "b.jointly");
 
     // We come: Java leads, and fences for us.
     let mut ours = ConnectWorker::heliograph("eos-ours", &group);
@@ -227,14 +227,14 @@ fn java_and_we_share_a_group_exactly_once(kafka: &mut Pair) {
         runners.iter().any(|runner| runner == ours.id()).then_some(())
     });
     stream.produce(&mut source, 200);
-    assert_exactly_once(&mut source, &mut target, "both", "b.both");
+    assert_exactly_once(&mut source, &mut target, "jointly", "b.jointly");
 
     // Java goes: we lead.
     stream.produce(&mut source, 200);
     java.kill();
     ours.wait_until_running("ms", 4, &[ours.id()]);
     stream.produce(&mut source, 200);
-    assert_exactly_once(&mut source, &mut target, "both", "b.both");
+    assert_exactly_once(&mut source, &mut target, "jointly", "b.jointly");
 
     // Java comes back: we fence for it.
     let mut java = ConnectWorker::java(dist, "eos-java", &group);
@@ -245,7 +245,7 @@ fn java_and_we_share_a_group_exactly_once(kafka: &mut Pair) {
         runners.iter().any(|runner| runner == java.id()).then_some(())
     });
     stream.produce(&mut source, 200);
-    assert_exactly_once(&mut source, &mut target, "both", "b.both");
+    assert_exactly_once(&mut source, &mut target, "jointly", "b.jointly");
 
     // Java's own reader agrees.
     let servers = kafka.target.bootstrap_servers();
@@ -254,7 +254,7 @@ fn java_and_we_share_a_group_exactly_once(kafka: &mut Pair) {
         "--bootstrap-server",
         &servers,
         "--topic",
-        "b.both",
+        "b.jointly",
         "--from-beginning",
         "--isolation-level",
         "read_committed",
