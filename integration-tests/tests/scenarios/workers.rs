@@ -290,13 +290,12 @@ fn java_goes_on_with_our_topics_and_we_with_javas(kafka: &mut Pair) {
 fn seen(worker: &ConnectWorker) -> Vec<Value> {
     let mut offsets = worker.ask("GET", "/connectors/ms/offsets", None);
     let list = offsets["offsets"].as_array_mut().expect("a list");
-    // Whatever order a worker keeps them in; other scenarios' heartbeats may be among them.
+    // A worker has them in any order; other scenarios' heartbeats may be among them.
     list.sort_by_key(|offset| offset["partition"].to_string());
-    vec![
-        offsets,
-        worker.ask("GET", "/connectors/ms/config", None),
-        worker.ask("GET", "/connectors/ms/topics", None),
-    ]
+    let mut topics = worker.ask("GET", "/connectors/ms/topics", None);
+    let list = topics["ms"]["topics"].as_array_mut().expect("a list");
+    list.sort_by_key(Value::to_string);
+    vec![offsets, worker.ask("GET", "/connectors/ms/config", None), topics]
 }
 
 /// Waits until the broker has compacted the config topic: no key is in it twice.
