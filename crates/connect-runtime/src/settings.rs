@@ -133,11 +133,6 @@ impl WorkerSettings {
         })
     }
 
-    /// Whether `exactly.once.source.support` is `disabled`, as it is by default.
-    pub fn is_exactly_once_disabled(&self) -> bool {
-        self.exactly_once == ExactlyOnceSupport::Disabled
-    }
-
     /// Under which the leader writes to the config topic.
     pub(crate) fn leader_transactional_id(&self) -> String {
         format!("connect-cluster-{}", self.group_id())

@@ -125,9 +125,10 @@ impl Copier {
         }
     }
 
-    /// Takes the connector's limits over. Limits that make no sense were refused over REST; here they change nothing.
-    pub(crate) fn set_limits(&mut self, props: &Props) {
-        let limits = match RateLimits::parse(props) {
+    /// Takes the connector's limits over: `given` has nothing but them. Limits that make no sense were refused over REST;
+    /// here they change nothing.
+    pub(crate) fn set_limits(&mut self, given: &Props) {
+        let limits = match RateLimits::parse(given) {
             Ok(limits) => limits,
             Err(error) => {
                 tracing::warn!(task = self.task_id, %error, "the limits are not usable; those of before stay");
@@ -135,7 +136,7 @@ impl Copier {
             }
         };
         if self.limiter.set_limits(limits, Instant::now()) {
-            tracing::info!(task = self.task_id, limits = ?props, "the flow has other limits now");
+            tracing::info!(task = self.task_id, limits = ?given, "the flow has other limits now");
         }
         self.consumer.limit_fetches(self.limiter.fetch_bytes());
         for partition in &self.partitions {
