@@ -27,7 +27,8 @@ mod small_disk;
 mod target_dir;
 
 pub use client::{
-    Acl, GroupMember, Isolation, Operation, Pattern, Resource, TestClient, TestRecord, Topic, TransactionalProducer,
+    Acl, GroupMember, Isolation, Operation, Pattern, Resource, Stream, TestClient, TestRecord, Topic,
+    TransactionalProducer,
 };
 pub use compare::{Comparison, assert_mirrored, compare, partitions_mirrored};
 pub use connect_worker::{ConnectWorker, WorkerGroup, free_port};

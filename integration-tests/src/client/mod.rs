@@ -10,6 +10,7 @@ mod fetch;
 mod groups;
 mod produce;
 mod record;
+mod stream;
 mod transaction;
 
 use std::{collections::HashMap, time::Duration};
@@ -26,6 +27,7 @@ use connection::Connection;
 pub use fetch::Isolation;
 pub use groups::GroupMember;
 pub use record::TestRecord;
+pub use stream::Stream;
 pub use transaction::TransactionalProducer;
 
 use crate::deadline::{Deadline, pause};

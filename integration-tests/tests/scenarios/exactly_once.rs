@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use integration_tests::{
-    ConnectWorker, Heliograph, Isolation, MirrorProperties, Pair, TestClient, TestRecord, Topic, WorkerGroup, compare,
+    ConnectWorker, Heliograph, Isolation, MirrorProperties, Pair, Stream, TestClient, TestRecord, WorkerGroup, compare,
     pause, wait_until,
 };
-use kafka_wire::Compression;
 use serde_json::json;
 
 use crate::{
@@ -22,34 +21,6 @@ integration_tests::scenarios!(
 integration_tests::real_scenarios!(java_and_we_share_a_group_exactly_once);
 
 const PARTITIONS: i32 = 4;
-
-/// Records that go on where the last ones ended.
-struct Stream {
-    topic: String,
-    sent: u32,
-}
-
-impl Stream {
-    fn new(client: &mut TestClient, topic: &str) -> Self {
-        client.create_topic(Topic::new(topic, PARTITIONS));
-        Self {
-            topic: topic.to_owned(),
-            sent: 0,
-        }
-    }
-
-    fn produce(&mut self, client: &mut TestClient, per_partition: u32) {
-        let records: Vec<TestRecord> = (self.sent..self.sent + per_partition)
-            .map(|n| TestRecord::new(format!("k-{n}"), format!("v-{n}").repeat(20)))
-            .collect();
-        for partition in 0..PARTITIONS {
-            for chunk in records.chunks(20) {
-                client.produce(&self.topic, partition, Compression::None, chunk);
-            }
-        }
-        self.sent += per_partition;
-    }
-}
 
 fn committed(client: &mut TestClient, topic: &str, partition: i32) -> Vec<TestRecord> {
     match client.partition_count(topic) {
@@ -88,7 +59,7 @@ fn exactly_once(properties: MirrorProperties, source: &str) -> MirrorProperties 
 
 fn a_mirror_that_is_killed_again_and_again_repeats_nothing(kafka: &mut Pair) {
     let (mut source, mut target) = (kafka.source.client(), kafka.target.client());
-    let mut stream = Stream::new(&mut source, "once");
+    let mut stream = Stream::new(&mut source, "once", PARTITIONS).per_batch(20);
     let properties = exactly_once(flow(kafka, "eo", "once"), "eo");
     let copy = properties.mirrored("once");
     stream.produce(&mut source, 200);
@@ -116,7 +87,7 @@ fn a_mirror_that_is_killed_again_and_again_repeats_nothing(kafka: &mut Pair) {
 
 fn the_last_offsets_count_with_their_records(kafka: &mut Pair) {
     let (mut source, mut target) = (kafka.source.client(), kafka.target.client());
-    let mut stream = Stream::new(&mut source, "atomic");
+    let mut stream = Stream::new(&mut source, "atomic", PARTITIONS).per_batch(20);
     let properties = exactly_once(flow(kafka, "at", "atomic"), "at");
     let (copy, offsets) = (properties.mirrored("atomic"), properties.offsets_topic());
     stream.produce(&mut source, 100);
@@ -141,7 +112,7 @@ fn a_worker_that_was_taken_for_dead_writes_no_more(kafka: &mut Pair) {
         worker.wait_until_ready();
         worker
     };
-    let mut stream = Stream::new(&mut source, "zombie");
+    let mut stream = Stream::new(&mut source, "zombie", PARTITIONS).per_batch(20);
     let (a, mut b) = (start("eos-a"), start("eos-b"));
     let more = [
         ("exactly.once.support", "required"),
@@ -206,7 +177,7 @@ fn java_and_we_share_a_group_exactly_once(kafka: &mut Pair) {
     let dist = kafka.target.dist().expect("a real Kafka has jars");
     let group =
         WorkerGroup::new(&kafka.target.bootstrap_servers(), "eos-mixed").set("exactly.once.source.support", "enabled");
-    let mut stream = Stream::new(&mut source, "jointly");
+    let mut stream = Stream::new(&mut source, "jointly", PARTITIONS).per_batch(20);
     let mut java = ConnectWorker::java(dist, "eos-java", &group);
     java.wait_until_ready();
     let more = [
@@ -249,7 +220,7 @@ fn java_and_we_share_a_group_exactly_once(kafka: &mut Pair) {
 
     // Java's own reader agrees.
     let servers = kafka.target.bootstrap_servers();
-    let expected = (stream.sent as i32 * PARTITIONS).to_string();
+    let expected = (stream.sent() as i32 * PARTITIONS).to_string();
     let args = [
         "--bootstrap-server",
         &servers,

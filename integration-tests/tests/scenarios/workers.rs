@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use integration_tests::{
-    ConnectWorker, Heliograph, KafkaDist, Pair, TestClient, TestRecord, Topic, WorkerGroup, assert_mirrored, compare,
-    free_port, pause, wait_until,
+    ConnectWorker, Heliograph, KafkaDist, Pair, Stream, TestClient, TestRecord, Topic, WorkerGroup, assert_mirrored,
+    compare, free_port, pause, wait_until,
 };
 use kafka_wire::Compression;
 use serde_json::{Value, json};
@@ -52,34 +52,6 @@ pub(crate) fn put(worker: &ConnectWorker, name: &str, config: &[(String, String)
     worker.put_connector(name, &config);
 }
 
-/// Records that go on where the last ones ended, in every partition.
-struct Stream {
-    topic: String,
-    sent: u32,
-}
-
-impl Stream {
-    fn new(client: &mut TestClient, topic: &str) -> Self {
-        client.create_topic(Topic::new(topic, PARTITIONS));
-        Self {
-            topic: topic.to_owned(),
-            sent: 0,
-        }
-    }
-
-    fn produce(&mut self, client: &mut TestClient, per_partition: u32) {
-        let records: Vec<TestRecord> = (self.sent..self.sent + per_partition)
-            .map(|n| TestRecord::new(format!("k-{n}"), format!("v-{n}")))
-            .collect();
-        for partition in 0..PARTITIONS {
-            for chunk in records.chunks(50) {
-                client.produce(&self.topic, partition, Compression::None, chunk);
-            }
-        }
-        self.sent += per_partition;
-    }
-}
-
 /// Nothing is missing in the copy; what a killed worker had not committed may be there twice.
 fn assert_nothing_lost(source: &mut TestClient, target: &mut TestClient, topic: &str, copy: &str) {
     for partition in 0..PARTITIONS {
@@ -102,7 +74,7 @@ fn a_group_of_ours_outlives_its_members(kafka: &mut Pair) {
     let group = WorkerGroup::new(&kafka.target.bootstrap_servers(), "ours")
         .set("session.timeout.ms", "6000")
         .set("heartbeat.interval.ms", "1000");
-    let mut stream = Stream::new(&mut source, "grouped");
+    let mut stream = Stream::new(&mut source, "grouped", PARTITIONS);
     let start = |name: &str| {
         let mut worker = ConnectWorker::heliograph(name, &group);
         worker.wait_until_ready();
@@ -150,7 +122,7 @@ fn dist(kafka: &Pair) -> &'static KafkaDist {
 fn java_and_we_share_a_group(kafka: &mut Pair) {
     let (mut source, mut target) = (kafka.source.client(), kafka.target.client());
     let group = WorkerGroup::new(&kafka.target.bootstrap_servers(), "mixed");
-    let mut stream = Stream::new(&mut source, "mixed");
+    let mut stream = Stream::new(&mut source, "mixed", PARTITIONS);
     let config = mirror_source(kafka, "m", "mixed", &[]);
     let java = |name: &str| {
         let mut worker = ConnectWorker::java(dist(kafka), name, &group);
@@ -247,7 +219,7 @@ fn java_goes_on_with_our_topics_and_we_with_javas(kafka: &mut Pair) {
     ] {
         group = group.set(&format!("config.storage.{key}"), value);
     }
-    let mut stream = Stream::new(&mut source, "handed");
+    let mut stream = Stream::new(&mut source, "handed", PARTITIONS);
     let config = |tasks: &str| mirror_source(kafka, "h", "handed", &[("tasks.max", tasks)]);
     let mut seen_by_java = Vec::new();
     for round in 0..2 {
@@ -319,7 +291,7 @@ fn compacted(target: &mut TestClient) {
 fn dedicated_nodes_share_a_flow(kafka: &mut Pair) {
     let (mut source, mut target) = (kafka.source.client(), kafka.target.client());
     let (topic, copy) = ("nodes", "nodes-of.nodes");
-    let mut stream = Stream::new(&mut source, topic);
+    let mut stream = Stream::new(&mut source, topic, PARTITIONS);
     let properties = flow(kafka, "nodes-of", "nodes.*")
         .set("tasks.max", "4")
         .set("backup.scheduled.rebalance.max.delay.ms", "1000")
