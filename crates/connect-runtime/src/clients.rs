@@ -23,9 +23,9 @@ pub fn task_producer(worker: &Props, connector: &Props, id: &ConnectorTaskId) ->
     props
 }
 
-/// The consumer that reads an exactly-once task's own offsets: base settings < worker's `consumer.` < connector's
-/// `consumer.override.`.
-pub fn task_offsets_consumer(worker: &Props, connector: &Props, id: &ConnectorTaskId) -> Props {
+/// The consumer that reads a task's offsets from a topic of its connector's: base settings < worker's `consumer.` <
+/// connector's `consumer.override.`. A task that does not write exactly once may see what is not committed, too.
+pub fn task_offsets_consumer(worker: &Props, connector: &Props, id: &ConnectorTaskId, exactly_once: bool) -> Props {
     let mut props = base(worker, &format!("connector-consumer-{id}"));
     set(&mut props, "group.id", &format!("connect-{}", id.connector));
     set(&mut props, "enable.auto.commit", "false");
@@ -33,11 +33,13 @@ pub fn task_offsets_consumer(worker: &Props, connector: &Props, id: &ConnectorTa
     props.extend(with_prefix_stripped(worker, "consumer."));
     props.extend(with_prefix_stripped(connector, "consumer.override."));
     // Offsets of a transaction that is not committed are none.
-    set(&mut props, "isolation.level", "read_committed");
+    if exactly_once || !props.contains_key("isolation.level") {
+        set(&mut props, "isolation.level", "read_committed");
+    }
     props
 }
 
-/// The admin client of an exactly-once task, or of one that creates topics: base settings < all of the worker's keys but
+/// The admin client of an exactly-once task, or of one that creates topics or has an offsets topic of its own: base settings < all of the worker's keys but
 /// those of producers and consumers < worker's `admin.` < connector's `admin.override.`.
 pub fn task_admin(worker: &Props, connector: &Props, id: &ConnectorTaskId) -> Props {
     let mut props = base(worker, &format!("connector-adminclient-{id}"));

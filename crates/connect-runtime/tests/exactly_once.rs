@@ -279,17 +279,3 @@ async fn tasks_of_before_are_fenced_and_noted_before_others_take_their_places() 
     assert_eq!(left, BTreeMap::new());
     worker.stop().await;
 }
-
-#[tokio::test]
-async fn records_in_one_cluster_and_offsets_in_another_are_refused() {
-    let (target, elsewhere) = (Target::any().await, Target::embedded().await);
-    target.create_topic("numbers", 4, &[]).await;
-    let servers = elsewhere.worker_props(&[])["bootstrap.servers"].clone();
-    let more = [("producer.override.bootstrap.servers", servers.as_str())];
-    let script = Script::counting_to(20, 1);
-    let worker = Worker::start_with(&target, &script, &[ENABLED], connector(&target, &more));
-    let counter = worker.until("a failed task", is(State::Failed)).await;
-    let trace = counter.tasks[0].1.trace.clone().unwrap_or_default();
-    assert!(trace.contains("cannot write exactly once to cluster"), "{trace}");
-    worker.stop().await;
-}

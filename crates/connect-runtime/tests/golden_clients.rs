@@ -56,7 +56,7 @@ fn clients_get_what_kafkas_get() {
                 assert_eq!(ours, without_what_is_left_out(&recorded["taskDataProducer"]), "{at}");
                 producers += 1;
                 if recorded["exactlyOnceSourceEnabled"] == true {
-                    let ours = clients::task_offsets_consumer(&worker, &config, &task);
+                    let ours = clients::task_offsets_consumer(&worker, &config, &task, true);
                     assert_eq!(ours, without_what_is_left_out(&recorded["taskOffsetsConsumer"]), "{at}");
                     let ours = clients::task_admin(&worker, &config, &task);
                     assert_eq!(ours, without_what_is_left_out(&recorded["taskAdmin"]), "{at}");

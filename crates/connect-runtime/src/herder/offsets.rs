@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use connect_api::ConnectError;
 use kafka_client::Dialer;
+use tokio::task::JoinSet;
 use tracing::{Instrument, info};
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
     answers::{ConnectorOffset, JsonMap},
     request::Reply,
     requests::answer,
-    starting::class,
+    starting::{class, read_offsets},
 };
 use crate::{
     clients,
@@ -19,7 +20,7 @@ use crate::{
     plugins::Plugins,
     settings::{ExactlyOnceSupport, WorkerSettings},
     storage::{
-        self, KeyValue, Stores, TransactionalWriter,
+        self, ConnectorOffsets, KeyValue, OFFSETS_TOPIC, OwnTopic, Stores, TransactionalWriter,
         config::{RawConfig, raw},
         connector_offsets::altered_records,
     },
@@ -60,9 +61,15 @@ impl Herder {
         if let Err(error) = self.configured(&name, RequestError::connector_not_found) {
             return answer(reply, Err(error));
         }
-        self.answer_later(reply, |stores, _| async move {
-            stores.offsets.read_to_end().await.map_err(failed)?;
-            let stored = stores.offsets.state().of_connector(&name);
+        let opener = self.offset_opener(&name);
+        self.answer_later(reply, |stores, plugins| async move {
+            let config = stores
+                .configs
+                .state()
+                .connector(&name)
+                .and_then(|connector| connector.config().cloned());
+            let (offsets, _running) = opener.open(&stores, &config.unwrap_or_default(), &*plugins).await?;
+            let stored = offsets.stored(&name);
             let offsets = stored.into_iter().map(|stored| ConnectorOffset {
                 partition: stored.partition,
                 offset: stored.offset,
@@ -75,12 +82,12 @@ impl Herder {
         if let Err(error) = self.lead() {
             return answer(reply, Err(error));
         }
-        let fencer = self.offset_fencer(&name);
+        let (opener, fencer) = (self.offset_opener(&name), self.offset_fencer(&name));
         self.answer_later(reply, |stores, plugins| async move {
             stores.configs.read_to_end().await.map_err(failed)?;
             let config = stopped_config(&stores, &name)?;
-            stores.offsets.read_to_end().await.map_err(failed)?;
-            let stored = stores.offsets.state().of_connector(&name);
+            let (store, _running) = opener.open(&stores, &config, &*plugins).await?;
+            let stored = store.stored(&name);
             let all = stored.iter().map(|stored| (stored.partition.clone(), None));
             let reset: Vec<_> = all.collect();
             let offsets = match &modification {
@@ -96,12 +103,22 @@ impl Herder {
                 partitions = offsets.len(),
                 "offsets are modified by request"
             );
+            store.forget_in_workers(&records).await.map_err(failed)?;
             match fencer {
-                Some(fencer) => fencer.write(&stores, &config, &*plugins, records).await?,
-                None => stores.offsets.write(records).await.map_err(failed)?,
+                Some(fencer) => fencer.write(&store, &config, &*plugins, records).await?,
+                None => store.write(records).await.map_err(failed)?,
             }
             Ok(modification.done(all))
         });
+    }
+
+    fn offset_opener(&self, connector: &str) -> OffsetOpener {
+        OffsetOpener {
+            id: ConnectorTaskId::new(connector, 0),
+            settings: self.settings.clone(),
+            dialer: self.dialer.clone(),
+            clock: self.clock.clone(),
+        }
     }
 
     fn offset_fencer(&self, connector: &str) -> Option<OffsetFencer> {
@@ -131,6 +148,39 @@ impl Herder {
     }
 }
 
+/// Finds a connector's offsets.
+struct OffsetOpener {
+    /// The first task, whose clients are used for a topic of the connector's own.
+    id: ConnectorTaskId,
+    settings: WorkerSettings,
+    dialer: Dialer,
+    clock: Clock,
+}
+
+impl OffsetOpener {
+    /// Reads them, too.
+    async fn open(
+        self,
+        stores: &Stores,
+        config: &RawConfig,
+        plugins: &dyn Plugins,
+    ) -> Result<(ConnectorOffsets, JoinSet<()>), RequestError> {
+        let may_be_elsewhere =
+            self.settings.exactly_once == ExactlyOnceSupport::Enabled || config.contains_key(OFFSETS_TOPIC);
+        let own = match may_be_elsewhere {
+            true => {
+                let connector = plugins
+                    .resolve(raw::to_props(config))
+                    .map_err(|error| RequestError::Internal(error.chain()))?;
+                OwnTopic::of(&self.settings, &connector, &self.id)
+            }
+            false => None,
+        };
+        let opened = read_offsets(own, stores, &self.dialer, &self.clock).await;
+        opened.map_err(failed)
+    }
+}
+
 /// Writes a connector's offsets when its tasks write theirs exactly once: none of them may still be about to.
 struct OffsetFencer {
     /// The first task, whose transactional id is used.
@@ -144,7 +194,7 @@ struct OffsetFencer {
 impl OffsetFencer {
     async fn write(
         self,
-        stores: &Stores,
+        store: &ConnectorOffsets,
         config: &RawConfig,
         plugins: &dyn Plugins,
         records: Vec<KeyValue>,
@@ -157,8 +207,10 @@ impl OffsetFencer {
         let props = clients::task_producer(&self.settings.props, &connector, &self.id);
         let transactional_id = self.settings.task_transactional_id(&self.id);
         let claimed =
-            TransactionalWriter::claim(&stores.offsets, &props, &transactional_id, self.dialer, self.clock).await;
-        claimed.map_err(failed)?.write(&records).await.map_err(failed)
+            TransactionalWriter::claim(store.main(), &props, &transactional_id, self.dialer, self.clock).await;
+        claimed.map_err(failed)?.write(&records).await.map_err(failed)?;
+        store.copy_to_workers(records);
+        Ok(())
     }
 }
 

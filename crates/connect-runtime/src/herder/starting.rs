@@ -5,11 +5,12 @@ use std::sync::Arc;
 use config_def::with_prefix_stripped;
 use connect_api::{ConnectError, Props, SourceTask, TaskContext};
 use kafka_client::{
-    Client,
+    Client, Dialer,
     admin::Admin,
     config::{ClientConfig, ClientKind, ProducerConfig, without_effect},
     producer::Producer,
 };
+use tokio::task::JoinSet;
 use tracing::{Instrument, error, warn};
 
 use super::{
@@ -20,9 +21,11 @@ use super::{
 };
 use crate::{
     clients,
+    clock::Clock,
     metrics::TaskMetrics,
-    settings::ExactlyOnceSupport,
+    settings::{ExactlyOnceSupport, Storage},
     storage::{
+        self, ConnectorOffsets, OFFSETS_TOPIC, OwnTopic, Stores,
         config::{RawConfig, raw},
         status::StatusKey,
     },
@@ -107,6 +110,7 @@ impl Herder {
                 handling,
                 topic_creation,
                 boundary,
+                own_offsets,
             }) => {
                 let settings = &self.settings;
                 let (interval, timeout) = (settings.offset_flush_interval, settings.offset_flush_timeout);
@@ -114,7 +118,7 @@ impl Herder {
                 let drain_timeout = timeout.min(settings.task_shutdown_graceful_timeout / 2);
                 let (id, events, clock) = (id.clone(), self.events.clone(), self.clock.clone());
                 let topic_tracking = settings.topic_tracking;
-                let hold = self.hold.subscribe();
+                let (hold, dialer) = (self.hold.subscribe(), self.dialer.clone());
                 let generation = wanted.generation;
                 let running = async move {
                     if boundary.is_some() {
@@ -122,7 +126,6 @@ impl Herder {
                             id: id.clone(),
                             generation,
                             configs: stores.configs.clone(),
-                            kafka_cluster_id: stores.kafka_cluster_id.clone(),
                             events: events.clone(),
                             hold: hold.clone(),
                         };
@@ -135,19 +138,22 @@ impl Herder {
                             return Exit::Task { key: id, run, end };
                         }
                     }
-                    let read = tokio::select! {
+                    let opened = tokio::select! {
                         () = line.cancel.cancelled() => return Exit::Task { key: id, run, end: Ok(()) },
-                        read = stores.offsets.read_to_end() => read,
+                        opened = read_offsets(own_offsets, &stores, &dialer, &clock) => opened,
                     };
-                    if let Err(error) = read {
-                        let error = ConnectError::caused_by("the stored offsets cannot be read", error);
-                        return Exit::Task {
-                            key: id,
-                            run,
-                            end: Err(error),
-                        };
-                    }
-                    let offsets = Arc::new(stores.offsets.state().reader(&id.connector));
+                    let (store, _store_running) = match opened {
+                        Ok(opened) => opened,
+                        Err(error) => {
+                            let error = ConnectError::caused_by("the stored offsets cannot be read", error);
+                            return Exit::Task {
+                                key: id,
+                                run,
+                                end: Err(error),
+                            };
+                        }
+                    };
+                    let offsets = Arc::new(store.reader(&id.connector));
                     let context = TaskContext {
                         task_id: id.to_string(),
                         task_count,
@@ -165,8 +171,8 @@ impl Herder {
                         handling,
                         topic_creation,
                         hold,
-                        commit: OffsetCommit::new(id.clone(), stores.offsets.clone(), interval, timeout, clock.clone()),
-                        transactions: boundary.map(|boundary| Transactions::new(boundary, &stores.offsets, clock)),
+                        commit: OffsetCommit::new(id.clone(), store.clone(), interval, timeout, clock.clone()),
+                        transactions: boundary.map(|boundary| Transactions::new(boundary, store, clock)),
                         drain_timeout,
                         topic_tracking,
                         target_state: line.target,
@@ -220,13 +226,10 @@ impl Herder {
                     key, "a setting of the producer has no effect here"
                 );
             }
-            if connector
-                .get("offsets.storage.topic")
-                .is_some_and(|topic| !topic.trim().is_empty())
-            {
+            if matches!(self.settings.storage, Storage::Local { .. }) && connector.contains_key(OFFSETS_TOPIC) {
                 warn!(
                     connector = &*id.connector,
-                    "offsets.storage.topic has no effect: the connector's offsets are kept in the worker's topic"
+                    "offsets.storage.topic has no effect: a standalone worker keeps offsets in its file"
                 );
             }
         }
@@ -250,6 +253,7 @@ impl Herder {
         };
         let producer = producer.held_by(self.hold.subscribe());
         let topic_creation = self.topic_creation(id, &connector)?;
+        let own_offsets = OwnTopic::of(&self.settings, &connector, id);
         Ok(Built {
             task,
             props,
@@ -258,6 +262,7 @@ impl Herder {
             handling,
             topic_creation,
             boundary,
+            own_offsets,
         })
     }
 
@@ -300,6 +305,19 @@ struct Built {
     topic_creation: Option<TopicCreation>,
     /// Of a task that writes exactly once.
     boundary: Option<Boundary>,
+    own_offsets: Option<OwnTopic>,
+}
+
+/// Opens where a connector's offsets are, and reads them.
+pub(super) async fn read_offsets(
+    own: Option<OwnTopic>,
+    stores: &Stores,
+    dialer: &Dialer,
+    clock: &Clock,
+) -> Result<(ConnectorOffsets, JoinSet<()>), storage::Error> {
+    let opened = ConnectorOffsets::open(own, stores.offsets.clone(), dialer, clock).await?;
+    opened.0.read_to_end().await?;
+    Ok(opened)
 }
 
 pub(super) fn class(props: &Props) -> Result<&str, ConnectError> {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     KeyValue,
     json::{in_hash_order, to_java_json},
-    offset::OffsetState,
+    offset::OffsetReader,
 };
 
 /// One stored offset.
@@ -19,12 +19,10 @@ pub(crate) struct StoredOffset {
     pub(crate) offset: JsonMap,
 }
 
-impl OffsetState {
-    /// Every partition of `connector` that has an offset, in the order of the keys. What is no pair of maps does not
-    /// count.
-    pub(crate) fn of_connector(&self, connector: &str) -> Vec<StoredOffset> {
+impl OffsetReader {
+    /// Every partition that has an offset, in the order of the keys. What is no pair of maps does not count.
+    pub(crate) fn into_stored(self) -> Vec<StoredOffset> {
         let mut stored: Vec<StoredOffset> = self
-            .reader(connector)
             .into_values()
             .filter_map(|(key, value)| {
                 let (_, partition) = serde_json::from_slice::<(String, JsonMap)>(&key).ok()?;
@@ -88,7 +86,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::storage::{LogState, testdata::log_record};
+    use crate::storage::{LogState, offset::OffsetState, testdata::log_record};
 
     fn map(value: Value) -> JsonMap {
         value.as_object().unwrap().clone()
@@ -116,7 +114,7 @@ mod tests {
             (r#"["c",{"p":4}]"#, None),
             (r#"["d",{"p":5}]"#, Some(r#"{"offset":7}"#)),
         ]);
-        let stored = state.of_connector("c");
+        let stored = state.reader("c").into_stored();
         let seen: Vec<_> = stored
             .into_iter()
             .map(|stored| (stored.partition, stored.offset))
@@ -138,7 +136,7 @@ mod tests {
                 Some(map(json!({"offset": 42}))),
             ),
         ];
-        let records = altered_records("c", &state.of_connector("c"), &offsets).unwrap();
+        let records = altered_records("c", &state.reader("c").into_stored(), &offsets).unwrap();
         let expected = [
             KeyValue::tombstone(odd),
             KeyValue::tombstone(r#"["c",{"topic":"t","cluster":"s"}]"#),

@@ -187,6 +187,12 @@ impl<S: LogState> KafkaBasedLog<S> {
         answer.await.map_err(|_| self.closed())?
     }
 
+    /// Writes records when their turn comes, and waits for nothing. Answers whether there was room for them to wait.
+    pub(crate) fn write_later(&self, records: Vec<KeyValue>) -> bool {
+        let (reply, _) = oneshot::channel();
+        records.is_empty() || self.writes.try_send(Write { records, reply }).is_ok()
+    }
+
     /// Waits until something new has been read.
     pub async fn changed(&mut self) -> Result<(), Error> {
         self.positions.changed().await.map_err(|_| self.closed())
@@ -305,8 +311,10 @@ impl<S: LogState> LogLoop<S> {
         write.batches_left -= 1;
         if write.batches_left == 0 {
             let PendingWrite { refused, reply, .. } = self.writes.remove(&write_id).expect("it was there a line ago");
-            // The caller may have lost patience; the records are written all the same.
-            let _ = reply.send(refused.map_or(Ok(()), Err));
+            // The caller may have lost patience, or never had any; the records are written all the same.
+            if let Err(Err(error)) = reply.send(refused.map_or(Ok(()), Err)) {
+                warn!(error = error.chain(), "a write that nobody waits for failed");
+            }
         }
     }
 

@@ -65,6 +65,12 @@ impl OffsetStorageReader for OffsetReader {
 }
 
 impl OffsetReader {
+    /// Both, of which `above` counts where both have an offset.
+    pub(crate) fn overlaid_with(mut self, above: Self) -> Self {
+        self.values.extend(above.values);
+        self
+    }
+
     /// Keys and values, as they are stored.
     pub(super) fn into_values(self) -> impl Iterator<Item = (Bytes, Bytes)> {
         self.values.into_iter()

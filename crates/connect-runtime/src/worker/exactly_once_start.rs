@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use connect_api::ConnectError;
-use kafka_client::{Client, producer::Producer, retry::is_retriable};
+use kafka_client::producer::Producer;
 use tokio::sync::{oneshot, watch};
 use tracing::warn;
 
@@ -23,8 +23,6 @@ pub(crate) struct ExactlyOnceStart {
     /// Of its configuration.
     pub(crate) generation: u64,
     pub(crate) configs: KafkaBasedLog<ConfigState>,
-    /// The cluster of the worker's topics.
-    pub(crate) kafka_cluster_id: Option<String>,
     pub(crate) events: WorkerEvents,
     pub(crate) hold: watch::Receiver<bool>,
 }
@@ -39,7 +37,6 @@ impl ExactlyOnceStart {
             let what = format!("the transactional id of task {} cannot be taken over", self.id);
             ConnectError::caused_by(what, error)
         })?;
-        self.check_cluster(producer.client().clone()).await?;
         let read = self.configs.read_to_end().await;
         read.map_err(|error| ConnectError::caused_by("the config topic cannot be read", error))?;
         let configs = self.configs.state();
@@ -53,30 +50,6 @@ impl ExactlyOnceStart {
                  of task configs",
                 self.id
             ))),
-        }
-    }
-}
-
-impl ExactlyOnceStart {
-    /// Records and offsets count together only in one cluster.
-    async fn check_cluster(&self, client: Client) -> Result<(), ConnectError> {
-        let found = loop {
-            match client.fresh_metadata(&[]).await {
-                Ok(metadata) => break metadata.cluster_id.clone(),
-                Err(error) if is_retriable(&error) => tokio::time::sleep(RETRY.0).await,
-                Err(error) => {
-                    let what = format!("the cluster of the producer of task {} does not say who it is", self.id);
-                    return Err(ConnectError::caused_by(what, error));
-                }
-            }
-        };
-        match (&self.kafka_cluster_id, found) {
-            (Some(ours), Some(found)) if *ours != *found => Err(ConnectError::new(format!(
-                "task {} cannot write exactly once to cluster {found}: its offsets are kept in the worker's cluster, \
-                 {ours}. Remove producer.override.bootstrap.servers, or run the worker with those servers",
-                self.id
-            ))),
-            _ => Ok(()),
         }
     }
 }

@@ -9,10 +9,7 @@ use super::{CommittableOffsets, ConnectorTaskId};
 use crate::{
     clock::Clock,
     metrics::TaskMetrics,
-    storage::{
-        KafkaBasedLog,
-        offset::{OffsetState, offset_records},
-    },
+    storage::{ConnectorOffsets, offset::offset_records},
     trouble::Trouble,
 };
 
@@ -20,7 +17,7 @@ use crate::{
 /// `SourceTaskOffsetCommitter`). What a commit could not store stays here and goes with the next.
 pub(crate) struct OffsetCommit {
     id: ConnectorTaskId,
-    log: KafkaBasedLog<OffsetState>,
+    store: ConnectorOffsets,
     interval: Duration,
     timeout: Duration,
     clock: Clock,
@@ -46,7 +43,7 @@ const FAILURE_PACE: Duration = Duration::from_secs(1);
 impl OffsetCommit {
     pub(crate) fn new(
         id: ConnectorTaskId,
-        log: KafkaBasedLog<OffsetState>,
+        store: ConnectorOffsets,
         interval: Duration,
         timeout: Duration,
         clock: Clock,
@@ -55,7 +52,7 @@ impl OffsetCommit {
         let (kept, next) = (CommittableOffsets::default(), Instant::now() + interval);
         Self {
             id,
-            log,
+            store,
             interval,
             timeout,
             clock,
@@ -93,9 +90,9 @@ impl OffsetCommit {
         }
         let offsets = std::mem::take(&mut self.kept);
         let records = offset_records(&self.id.connector, &offsets);
-        let (log, timeout) = (self.log.clone(), self.timeout);
+        let (store, timeout) = (self.store.clone(), self.timeout);
         let write = async move {
-            match tokio::time::timeout(timeout, log.write(records)).await {
+            match tokio::time::timeout(timeout, store.write(records)).await {
                 Ok(written) => written.map_err(|error| error.chain()),
                 Err(_) => Err(format!(
                     "no answer within {} ms (offset.flush.timeout.ms)",

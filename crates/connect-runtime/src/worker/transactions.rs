@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 use super::source_task::{Flow, TaskEnd, WorkerSourceTask};
 use crate::{
     clock::Clock,
-    storage::{KafkaBasedLog, LogState, offset::offset_records, records_to_batches},
+    storage::{ConnectorOffsets, KeyValue, offset::offset_records, records_to_batches},
 };
 
 /// Under load a transaction holds what was polled in this time: one for each poll would keep the brokers busy with
@@ -77,6 +77,9 @@ pub(crate) struct Transactions {
     boundary: Boundary,
     offsets_topic: Arc<str>,
     offsets_partitions: i32,
+    store: ConnectorOffsets,
+    /// Offsets in the transaction that ends.
+    storing: Vec<KeyValue>,
     clock: Clock,
     stage: Stage,
     /// When the first batch was sent that is not committed.
@@ -106,12 +109,14 @@ enum Stage {
 }
 
 impl Transactions {
-    /// Source offsets go to the topic of `offsets`.
-    pub(crate) fn new<S: LogState>(boundary: Boundary, offsets: &KafkaBasedLog<S>, clock: Clock) -> Self {
+    /// Source offsets go to the main topic of `store`.
+    pub(crate) fn new(boundary: Boundary, store: ConnectorOffsets, clock: Clock) -> Self {
         Self {
             boundary,
-            offsets_topic: offsets.topic(),
-            offsets_partitions: offsets.partitions(),
+            offsets_topic: store.main().topic(),
+            offsets_partitions: store.main().partitions(),
+            store,
+            storing: Vec::new(),
             clock,
             stage: Stage::Open,
             began: None,
@@ -274,6 +279,7 @@ impl WorkerSourceTask {
         let now_ms = transactions.clock.now_ms();
         let batches = records_to_batches(&records, transactions.offsets_partitions, now_ms);
         transactions.stage = Stage::Storing(batches.len());
+        transactions.storing = records;
         for (tag, (partition, batch)) in (OFFSETS..).zip(batches) {
             let target = TopicPartition::new(transactions.offsets_topic.clone(), partition);
             self.producer.send(tag, target, batch);
@@ -297,6 +303,8 @@ impl WorkerSourceTask {
             self.metrics.committed(since.elapsed(), transactions.clock.now_ms());
             self.metrics.transaction(transactions.records);
         }
+        let stored = std::mem::take(&mut transactions.storing);
+        transactions.store.copy_to_workers(stored);
         debug!(task = %self.id, records = transactions.records, "committed a transaction");
         let told = transactions.ended();
         if !told.is_empty() {
