@@ -147,6 +147,14 @@ impl RealKafka {
         self.nodes[node].dir.join("data").join(format!("{topic}-{partition}"))
     }
 
+    /// The processes of the nodes that run.
+    pub fn pids(&self) -> impl Iterator<Item = u32> {
+        self.nodes
+            .iter()
+            .filter_map(|node| node.process.as_ref())
+            .map(Process::pid)
+    }
+
     /// Orderly stop (SIGTERM), waiting for the end.
     pub fn stop_node(&mut self, node: usize) {
         if let Some(mut process) = self.nodes[node].process.take() {

@@ -5,7 +5,7 @@ use integration_tests::{
     tls_listener, wait_until,
 };
 
-use crate::workload::Workload;
+use crate::{usage::Tree, workload::Workload};
 
 const SOURCE: &str = "source";
 const TARGET: &str = "destination";
@@ -22,6 +22,7 @@ pub(crate) struct Clusters {
     wide: i32,
     pub(crate) source: TestClient,
     pub(crate) target: TestClient,
+    brokers: Vec<Tree>,
     /// Kept for their drop, which ends them.
     _kafkas: [RealKafka; 2],
 }
@@ -62,6 +63,7 @@ impl Clusters {
             wide,
             source,
             target,
+            brokers: kafkas.iter().flat_map(RealKafka::pids).map(Tree::of).collect(),
             _kafkas: kafkas,
         }
     }
@@ -140,6 +142,11 @@ impl Clusters {
             .join(format!("bench-{peer}.properties"));
         mirror.write(&file);
         file
+    }
+
+    /// The CPU time that both brokers have used.
+    pub(crate) fn brokers_cpu_seconds(&mut self) -> f64 {
+        self.brokers.iter_mut().map(|broker| broker.usage().cpu_seconds).sum()
     }
 
     /// How many records of `topic` are on the target, once the copy has all its partitions.

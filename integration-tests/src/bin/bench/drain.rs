@@ -5,7 +5,7 @@ use integration_tests::{Stopwatch, pause};
 use crate::{
     cluster::Clusters,
     peer::Peer,
-    table::{Metric, Row},
+    table::{BROKERS_CPU, Metric, Row},
     usage::Usage,
     workload::Workload,
 };
@@ -18,6 +18,7 @@ pub(crate) const METRICS: &[Metric] = &[
     Metric::more("MB_per_s", "MB/s"),
     Metric::less("cpu_s_per_GB", "CPU-s per GB"),
     Metric::less("peak_rss_MB", "peak RSS, MB"),
+    Metric::less(BROKERS_CPU, "brokers' per GB"),
 ];
 
 /// What one look found.
@@ -25,6 +26,7 @@ pub(crate) const METRICS: &[Metric] = &[
 struct Look {
     seconds: f64,
     usage: Usage,
+    brokers_cpu_seconds: f64,
     copied: u64,
 }
 
@@ -43,6 +45,7 @@ pub(crate) fn run(clusters: &mut Clusters, peer: &Peer, workload: &Workload, lim
         last = Look {
             seconds: clock.elapsed().as_secs_f64(),
             usage,
+            brokers_cpu_seconds: clusters.brokers_cpu_seconds(),
             copied,
         };
         if copied == 0 {
@@ -59,6 +62,7 @@ pub(crate) fn run(clusters: &mut Clusters, peer: &Peer, workload: &Workload, lim
 
     let seconds = last.seconds - before.seconds;
     let megabytes = workload.megabytes() * last.copied as f64 / workload.records as f64;
+    let brokers_cpu = last.brokers_cpu_seconds - before.brokers_cpu_seconds;
     let cpu = last.usage.cpu_seconds - before.usage.cpu_seconds;
     let row =
         Row::new(peer.name(), workload.name, last.copied >= workload.records).with("records", last.copied as f64, 0);
@@ -77,6 +81,7 @@ pub(crate) fn run(clusters: &mut Clusters, peer: &Peer, workload: &Workload, lim
         .with("cpu_s_total", last.usage.cpu_seconds, 2)
         .with("cpu_s_before_first", before.usage.cpu_seconds, 2)
         .with("cpu_s_per_GB", cpu / megabytes * 1e3, 2)
+        .with(BROKERS_CPU, brokers_cpu / megabytes * 1e3, 2)
         .with("peak_rss_MB", last.usage.peak_rss_mb, 0)
         .with("threads", last.usage.threads as f64, 0)
 }

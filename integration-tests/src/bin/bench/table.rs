@@ -81,7 +81,11 @@ impl Row {
     }
 }
 
-/// How much of its speed each peer keeps over TLS.
+/// What both brokers used meanwhile.
+pub(crate) const BROKERS_CPU: &str = "brokers_cpu_s_per_GB";
+
+/// How much of its speed each peer keeps over TLS; what the CPU alone would leave of it, since brokers and peer share that;
+/// and what would be left if TLS were free to the peer.
 pub(crate) fn tls_ratios(rows: &[Row]) -> String {
     let mut text = String::new();
     for (what, peer) in runs(rows) {
@@ -91,13 +95,25 @@ pub(crate) fn tls_ratios(rows: &[Row]) -> String {
         let of = |peer, key| median(rows, what, peer, key);
         let speeds = of(peer, "MB_per_s").zip(of(plain, "MB_per_s"));
         let costs = of(peer, "cpu_s_per_GB").zip(of(plain, "cpu_s_per_GB"));
+        let brokers = of(peer, BROKERS_CPU).zip(of(plain, BROKERS_CPU));
         if let (Some((tls, plain_speed)), Some((tls_cost, plain_cost))) = (speeds, costs) {
             let ratio = tls / plain_speed;
-            writeln!(
+            write!(
                 text,
                 "{what}: {plain} over TLS has {ratio:.2} of its speed, and {tls_cost} CPU-s per GB instead of {plain_cost}"
             )
             .expect("a string takes everything");
+            if let Some((tls_brokers, plain_brokers)) = brokers {
+                let before = plain_cost + plain_brokers;
+                write!(
+                    text,
+                    "; the brokers {tls_brokers} instead of {plain_brokers}. By CPU alone it is {:.2}, and were TLS free to {plain} {:.2}",
+                    before / (tls_cost + tls_brokers),
+                    before / (plain_cost + tls_brokers),
+                )
+                .expect("a string takes everything");
+            }
+            text.push('\n');
         }
     }
     text
@@ -192,6 +208,20 @@ mod tests {
     fn nothing_is_not_infinitely_better() {
         let text = table(METRICS, &[row("us", 0.0, 1.0), row("them", 1.0, 0.0)]);
         assert!(!text.contains("inf") && !text.contains("x)"), "{text}");
+    }
+
+    #[test]
+    fn what_tls_costs_is_split_between_the_peer_and_the_brokers() {
+        let run = |peer, speed, cost, brokers| {
+            row(peer, 1.0, 1.0)
+                .with("MB_per_s", speed, 1)
+                .with("cpu_s_per_GB", cost, 2)
+                .with(BROKERS_CPU, brokers, 2)
+        };
+        let text = tls_ratios(&[run("us", 400.0, 1.0, 3.0), run("us-tls", 200.0, 2.0, 4.0)]);
+        let expected = "w: us over TLS has 0.50 of its speed, and 2 CPU-s per GB instead of 1; the brokers 4 instead of 3. \
+                        By CPU alone it is 0.67, and were TLS free to us 0.80\n";
+        assert_eq!(text, expected);
     }
 
     #[test]
