@@ -6,6 +6,7 @@
 
 mod clients;
 mod exposition;
+mod limits;
 mod mirror;
 mod process;
 mod scrape;

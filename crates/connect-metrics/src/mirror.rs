@@ -380,7 +380,7 @@ fn add(sum: &mut PartitionSnapshot, other: &PartitionSnapshot) {
     }
 }
 
-fn add_stats(sum: &mut Stats, other: &Stats) {
+pub(crate) fn add_stats(sum: &mut Stats, other: &Stats) {
     sum.last = sum.last.max(other.last);
     sum.min = sum.min.min(other.min);
     sum.max = sum.max.max(other.max);

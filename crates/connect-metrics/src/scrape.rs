@@ -15,7 +15,7 @@ use tokio::{sync::Mutex, time::Instant};
 use crate::{
     clients,
     exposition::{Family, Format, Labels, Page},
-    mirror, process,
+    limits, mirror, process,
     worker::{self, WorkerState},
 };
 
@@ -147,7 +147,8 @@ fn write(options: &Options, workers: &[WorkerState], last_took: Duration, format
     page.family(&SCRAPE_SECONDS, [(&Labels::default(), last_took.as_secs_f64())]);
     process::write(&mut page);
     worker::write(&mut page, workers, now_ms);
-    clients::write(&mut page, &options.dialer);
+    clients::write(&mut page, &options.dialer, now_ms);
+    limits::write(&mut page, options.mirror.limit_snapshots(Instant::now()));
     mirror::write(&mut page, &options.mirror, now_ms, options.max_partitions);
     page.finish()
 }

@@ -11,14 +11,14 @@ use connect_runtime::{
     storage::config::RawConfig,
     worker::{ConnectorTaskId, State},
 };
-use kafka_client::{Client, ClientConfig, Dialer};
+use kafka_client::{Client, ClientConfig, Dialer, metrics::ClientKind};
 use kafka_wire::TopicPartition;
 use tower::ServiceExt;
 
 use crate::{
     Metrics, Options, Worker,
     exposition::{Format, Page},
-    mirror,
+    limits, mirror,
 };
 
 const NOW: i64 = 1_700_000_000_000;
@@ -174,9 +174,18 @@ async fn full_page(format: Format) -> String {
     };
     mirror.checkpoint_written(group, NOW, 12);
     let dialer = Dialer::tcp();
-    let props = [("bootstrap.servers", "localhost:1"), ("client.id", "c")];
-    let props = props.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    let _client = Client::new(ClientConfig::parse(&props).expect("good settings"), dialer.clone());
+    let client = |id: &str| {
+        let props = [("bootstrap.servers", "localhost:1"), ("client.id", id)];
+        let props = props.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        Client::new(ClientConfig::parse(&props).expect("good settings"), dialer.clone())
+    };
+    let clients = [client("c"), client("r"), client("p"), client("m")];
+    for (at, kind) in [ClientKind::Consumer, ClientKind::Producer, ClientKind::Member]
+        .into_iter()
+        .enumerate()
+    {
+        clients[at + 1].metrics().is_now(kind);
+    }
     let metrics = Metrics::new(Options {
         workers: vec![Worker {
             flow: String::new(),
@@ -184,7 +193,7 @@ async fn full_page(format: Format) -> String {
             herder: handle,
         }],
         mirror,
-        dialer,
+        dialer: dialer.clone(),
         clock: Clock::new(|| NOW),
         max_partitions: 100,
     });
@@ -345,7 +354,8 @@ async fn every_metric_is_documented_and_nothing_else() {
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     let documented: BTreeSet<&str> = rows.filter(|name| name.contains('_')).collect();
-    let shown = families(&page);
+    let mut shown = families(&page);
+    shown.extend(limits::TABLE.iter().map(|metric| metric.family.name));
     assert_eq!(
         documented.difference(&shown).collect::<Vec<_>>(),
         Vec::<&&str>::new(),
@@ -468,7 +478,8 @@ fn promtool_accepts_the_alert_rules_and_they_fire_when_they_should() {
 #[tokio::test(start_paused = true)]
 async fn the_dashboard_and_the_rules_ask_for_nothing_that_is_not_there() {
     let page = full_page(Format::Text).await;
-    let shown = families(&page);
+    let mut shown = families(&page);
+    shown.extend(limits::TABLE.iter().map(|metric| metric.family.name));
     for file in ["docs/grafana/heliograph.json", "docs/prometheus/alerts.yml"] {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(file)).expect(file);
         let words = text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');

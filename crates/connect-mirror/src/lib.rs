@@ -42,3 +42,4 @@ pub use environment::MirrorEnvironment;
 pub use metrics::{
     BatchCounts, CheckpointKey, MetricKey, MirrorMetrics, PartitionMetrics, PartitionSnapshot, Rebuilt, Stats,
 };
+pub use source::{LimitKey, LimitSnapshot};

@@ -13,16 +13,22 @@ use std::{
 pub use kafka_client::metrics::Stats;
 use kafka_client::metrics::{SampledRate, SampledStats};
 use kafka_wire::TopicPartition;
+use tokio::time::Instant;
 
 use self::checkpoints::CheckpointMetrics;
 pub use self::{
     batches::{BatchCounts, Rebuilt},
     checkpoints::CheckpointKey,
 };
+use crate::source::{LimitKey, LimitSnapshot, limit_metrics::LimitMetrics};
 
 /// The metrics of every mirror task of this process, by flow, connector task and remote partition.
 #[derive(Clone, Debug, Default)]
-pub struct MirrorMetrics(Arc<Mutex<BTreeMap<MetricKey, PartitionMetrics>>>, CheckpointMetrics);
+pub struct MirrorMetrics(
+    Arc<Mutex<BTreeMap<MetricKey, PartitionMetrics>>>,
+    CheckpointMetrics,
+    LimitMetrics,
+);
 
 /// Which remote partition of which task a set of metrics is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +56,16 @@ impl MirrorMetrics {
     /// Takes the metrics of a stopped task out.
     pub fn remove(&self, key: &MetricKey) {
         lock(&self.0).remove(key);
+    }
+
+    /// Where tasks show their limits.
+    pub(crate) fn limits(&self) -> &LimitMetrics {
+        &self.2
+    }
+
+    /// Every limit of bytes per second that is set, of flows that are here.
+    pub fn limit_snapshots(&self, now: Instant) -> Vec<(LimitKey, LimitSnapshot)> {
+        self.2.snapshot(now)
     }
 
     /// The target acknowledged a checkpoint, so long after the group was asked.

@@ -11,6 +11,7 @@ mod copier;
 pub(crate) mod discovery;
 mod flow;
 mod former_topics;
+pub(crate) mod limit_metrics;
 mod limiter;
 mod loss;
 pub mod own_config;
@@ -27,4 +28,5 @@ pub mod topic_rules;
 mod topics;
 
 pub use connector::{MirrorSourceConnector, SOURCE_TASK_CLASS};
+pub use limit_metrics::{LimitKey, LimitSnapshot};
 pub use limiter::RateLimiters;

@@ -1,12 +1,19 @@
 //! Plain counters, kept without locks. An exporter reads them; nothing here knows how.
 
+mod activity;
 mod registry;
 mod sampled;
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
+use kafka_protocol::messages::ApiKey;
+
+use self::activity::Activity;
+pub use self::activity::{ActivitySnapshot, Count};
 pub(crate) use self::registry::ClientRegistry;
 pub use self::sampled::{SampledRate, SampledStats, Stats};
+use crate::clock::now_ms;
 
 /// Counters of the traffic with one broker, or with all of them.
 #[derive(Debug, Default)]
@@ -60,9 +67,22 @@ impl Traffic {
     }
 }
 
+/// What a client is, as Kafka's metrics name it. One that was never made into something is an admin client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientKind {
+    /// It fetches.
+    Consumer = 1,
+    /// It produces.
+    Producer = 2,
+    /// It is a member of a group.
+    Member = 4,
+}
+
 /// Counters of a whole client.
 #[derive(Debug, Default)]
 pub struct ClientMetrics {
+    kinds: AtomicU8,
+    activity: Activity,
     /// Traffic with all brokers together, connections that are gone included.
     pub traffic: Traffic,
     connections_opened: AtomicU64,
@@ -73,6 +93,59 @@ pub struct ClientMetrics {
 }
 
 impl ClientMetrics {
+    /// The client is something; it may be several things.
+    pub fn is_now(&self, kind: ClientKind) {
+        self.kinds.fetch_or(kind as u8, Relaxed);
+    }
+
+    /// Whether a client of this id is, or was, of a kind.
+    pub fn is(&self, kind: ClientKind) -> bool {
+        self.kinds.load(Relaxed) & kind as u8 != 0
+    }
+
+    /// Whether it is nothing but an admin client.
+    pub fn is_admin(&self) -> bool {
+        self.kinds.load(Relaxed) == 0
+    }
+
+    /// What Kafka's own clients count, at a time by the wall clock.
+    pub fn activity(&self, now_ms: i64) -> ActivitySnapshot {
+        self.activity.snapshot(now_ms)
+    }
+
+    pub(crate) fn sent(&self, requests: u64, bytes: u64) {
+        self.traffic.sent(requests, bytes);
+        self.activity.sent(now_ms(), requests, bytes);
+    }
+
+    pub(crate) fn answered(&self, api_key: ApiKey, latency: Duration, throttle: Duration, bytes: u64) {
+        self.activity.answered(now_ms(), api_key, latency, throttle, bytes);
+    }
+
+    pub(crate) fn fetched(&self, bytes: u64, records: u64, lag: Option<i64>) {
+        self.activity.fetched(now_ms(), bytes, records, lag);
+    }
+
+    pub(crate) fn produced(&self, batches: impl Iterator<Item = (usize, u64, bool)>) {
+        self.activity.produced(now_ms(), batches);
+    }
+
+    pub(crate) fn produce_throttled(&self, throttle: Duration) {
+        self.activity.produce_throttled(now_ms(), throttle);
+    }
+
+    pub(crate) fn refused(&self, records: u64) {
+        self.activity.refused(now_ms(), records);
+    }
+
+    pub(crate) fn committed(&self, took: Duration) {
+        self.activity.committed(took);
+    }
+
+    pub(crate) fn aborted(&self, took: Duration) {
+        self.activity.aborted(took);
+    }
+
     pub(crate) fn connection_opened(&self) {
         self.connections_opened.fetch_add(1, Relaxed);
         self.connections_open.fetch_add(1, Relaxed);

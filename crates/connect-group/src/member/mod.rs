@@ -20,6 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use kafka_client::Client;
+use kafka_client::metrics::ClientKind;
 use kafka_client::retry::ExponentialBackoff;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -105,6 +106,7 @@ impl Member {
         if config.heartbeat_interval >= config.session_timeout {
             return Err(Error::HeartbeatInterval);
         }
+        client.metrics().is_now(ClientKind::Member);
         let (handle, requests) = MemberHandle::new();
         let (events, receiver) = mpsc::channel(EVENT_CAPACITY);
         let max_delay = config.scheduled_rebalance_max_delay;

@@ -13,7 +13,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::rate_limits::RateLimits;
+use super::{
+    limit_metrics::{LimitKey, LimitMetrics, LimitSnapshot},
+    rate_limits::RateLimits,
+};
 
 /// What may flow at once after a quiet time, in seconds' worth of the rate.
 const BURST_SECONDS: f64 = 0.25;
@@ -21,6 +24,8 @@ const BURST_SECONDS: f64 = 0.25;
 const FETCHES_PER_SECOND: u64 = 10;
 /// And for no less than this.
 const MIN_FETCH_BYTES: u64 = 16 * 1024;
+/// Who has waited so short a time ago will wait again: between two fetches a bucket is out of debt for a moment.
+const STILL_WAITING: Duration = Duration::from_secs(1);
 
 /// The buckets of all connectors of a worker, by the connector's name.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +40,7 @@ pub(crate) struct Limiter {
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+pub(super) struct Shared {
     limits: RateLimits,
     tasks_here: u64,
     task_count: u64,
@@ -48,6 +53,8 @@ struct Topic {
     partitions_here: u64,
     /// On all workers, as far as is known.
     partition_count: u64,
+    /// Which of the limits of topics it has.
+    limit: Option<usize>,
     bucket: Option<Bucket>,
 }
 
@@ -81,6 +88,11 @@ impl Limiter {
         shared.limits = limits;
         shared.adjust(now);
         is_news
+    }
+
+    /// Has the limits shown under a name, as long as there are tasks here.
+    pub(crate) fn show(&self, metrics: &LimitMetrics, key: LimitKey) {
+        metrics.register(key, &self.shared);
     }
 
     /// Bytes of a topic have come, which has so many partitions at the source.
@@ -156,9 +168,42 @@ impl Shared {
         let rate = flow.map(|rate| rate as f64 * share(self.tasks_here, self.task_count));
         Bucket::set_rate(&mut self.flow, rate, now);
         for (name, topic) in &mut self.topics {
-            let rate = self.limits.of_topic(name);
-            let rate = rate.map(|rate| rate as f64 * share(topic.partitions_here, topic.partition_count));
+            topic.limit = self.limits.position(name);
+            let rate = topic.limit.map(|at| self.limits.topics()[at].bytes_per_second as f64);
+            let rate = rate.map(|rate| rate * share(topic.partitions_here, topic.partition_count));
             Bucket::set_rate(&mut topic.bucket, rate, now);
+        }
+    }
+
+    /// Every limit as it stands, that of the flow first.
+    pub(super) fn snapshot(&mut self, now: Instant) -> Vec<LimitSnapshot> {
+        let mut snapshots = Vec::new();
+        if let (Some(limit), Some(bucket)) = (self.limits.flow, &mut self.flow) {
+            let mut snapshot = LimitSnapshot::of(None, limit);
+            bucket.add_to(&mut snapshot, now);
+            snapshots.push(snapshot);
+        }
+        let topics = self.limits.topics().iter();
+        let of_flow = snapshots.len();
+        snapshots.extend(topics.map(|limit| LimitSnapshot::of(Some(limit.names().into()), limit.bytes_per_second)));
+        for topic in self.topics.values_mut() {
+            if let (Some(at), Some(bucket)) = (topic.limit, &mut topic.bucket) {
+                bucket.add_to(&mut snapshots[of_flow + at], now);
+            }
+        }
+        snapshots
+    }
+}
+
+impl LimitSnapshot {
+    fn of(topics: Option<Arc<str>>, bytes_per_second: u64) -> Self {
+        Self {
+            topics,
+            bytes_per_second,
+            here_bytes_per_second: 0.0,
+            waiting: 0,
+            waited_seconds: 0.0,
+            owed_bytes: 0.0,
         }
     }
 }
@@ -169,7 +214,7 @@ fn fetch_bytes(rate: u64) -> i32 {
 }
 
 /// A lock is held for an addition; who panicked has not left half of one.
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -179,6 +224,10 @@ struct Bucket {
     /// Bytes that may flow; negative: a debt.
     level: f64,
     at: Instant,
+    /// When the last debt is, or was, paid.
+    paid_at: Option<Instant>,
+    /// For how long it was in debt, in seconds.
+    waited: f64,
 }
 
 impl Bucket {
@@ -193,6 +242,8 @@ impl Bucket {
             bytes_per_second: rate,
             level: 0.0,
             at: now,
+            paid_at: None,
+            waited: 0.0,
         });
         if bucket.bytes_per_second != rate {
             bucket.fill(now);
@@ -204,6 +255,7 @@ impl Bucket {
     fn fill(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
         let full = self.bytes_per_second * BURST_SECONDS;
+        self.waited += passed.min(self.debt_seconds());
         self.level = (self.level + passed * self.bytes_per_second).min(full);
         self.at = self.at.max(now);
     }
@@ -211,15 +263,30 @@ impl Bucket {
     fn take(&mut self, bytes: u64, now: Instant) {
         self.fill(now);
         self.level -= bytes as f64;
+        self.paid_at = self.resumes_at(now).or(self.paid_at);
+    }
+
+    /// How long it takes to pay what is owed.
+    fn debt_seconds(&self) -> f64 {
+        /// A day: a debt that is larger was made by nonsense.
+        const LONGEST: f64 = 86_400.0;
+        (-self.level / self.bytes_per_second).clamp(0.0, LONGEST)
     }
 
     fn resumes_at(&mut self, now: Instant) -> Option<Instant> {
-        /// A day: a debt that is larger was made by nonsense.
-        const LONGEST: f64 = 86_400.0;
         self.fill(now);
         // A timer may be a moment early.
-        let wait = -self.level / self.bytes_per_second;
-        (wait > 0.000_5).then(|| now + Duration::from_secs_f64(wait.min(LONGEST)))
+        let wait = self.debt_seconds();
+        (wait > 0.000_5).then(|| now + Duration::from_secs_f64(wait))
+    }
+
+    fn add_to(&mut self, snapshot: &mut LimitSnapshot, now: Instant) {
+        self.fill(now);
+        let waits = self.paid_at.is_some_and(|at| now < at + STILL_WAITING);
+        snapshot.waiting += u64::from(waits);
+        snapshot.here_bytes_per_second += self.bytes_per_second;
+        snapshot.waited_seconds += self.waited;
+        snapshot.owed_bytes += (-self.level).max(0.0);
     }
 }
 
@@ -330,6 +397,53 @@ mod tests {
         now.0 += Duration::from_secs(3600);
         let bytes = flowed(now, &[&task], "t", 1_000, 1);
         assert!(bytes <= 6_300_000, "{bytes}");
+    }
+
+    #[test]
+    fn a_snapshot_says_whether_a_limit_is_what_holds_back() {
+        let now = &mut Now(Instant::now());
+        let (task, metrics) = (
+            RateLimiters::default().join("c", 2, of(&[("slow-1", 2), ("slow-2", 1), ("fast", 1)])),
+            LimitMetrics::default(),
+        );
+        let key = LimitKey {
+            source: "A".into(),
+            target: "B".into(),
+            connector: "c".into(),
+        };
+        task.show(&metrics, key.clone());
+        assert_eq!(metrics.snapshot(now.0), [], "there are no limits");
+        task.set_limits(limits("4MB", "slow-.:1MB"), now.0);
+        let waited = |now: &Now| -> Vec<(u64, f64)> {
+            let limits = metrics.snapshot(now.0).into_iter();
+            limits.map(|(_, limit)| (limit.waiting, limit.waited_seconds)).collect()
+        };
+        // Half of what may flow here.
+        for _ in 0..60 {
+            task.take(&Arc::from("fast"), 100_000, Some(1), now.0);
+            now.0 += Duration::from_millis(100);
+        }
+        assert_eq!(waited(now), [(0, 0.0), (0, 0.0)], "bytes came slower than they might");
+        flowed(now, &[&task], "slow-1", 10_000, 10);
+        let of_now = metrics.snapshot(now.0);
+        assert!(of_now.iter().all(|(its, _)| *its == key));
+        let [flow, topics] = [&of_now[0].1, &of_now[1].1];
+        assert_eq!((flow.topics.clone(), flow.bytes_per_second), (None, 4_000_000));
+        assert_eq!(flow.here_bytes_per_second, 2e6, "one of two tasks runs here");
+        assert_eq!(
+            (topics.topics.as_deref(), topics.bytes_per_second),
+            (Some("slow-."), 1_000_000)
+        );
+        assert_eq!(
+            (flow.waiting, topics.waiting),
+            (0, 1),
+            "only one of the two topics has records"
+        );
+        assert!((9.0..10.1).contains(&topics.waited_seconds), "{topics:?}");
+        now.0 += Duration::from_secs(5);
+        assert_eq!(waited(now)[1].0, 0, "nothing is waiting any more");
+        drop(task);
+        assert_eq!(metrics.snapshot(now.0), []);
     }
 
     #[test]

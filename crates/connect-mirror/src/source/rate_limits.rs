@@ -34,11 +34,12 @@ pub struct RateLimits {
     topics: Vec<TopicLimit>,
 }
 
+/// One element of the list.
 #[derive(Debug)]
-struct TopicLimit {
+pub(crate) struct TopicLimit {
     element: String,
     names: JavaPatterns,
-    bytes_per_second: u64,
+    pub(crate) bytes_per_second: u64,
 }
 
 impl RateLimits {
@@ -57,10 +58,19 @@ impl RateLimits {
         errors.into_result(limits)
     }
 
+    /// The limits of topics, in the order in which they count.
+    pub(crate) fn topics(&self) -> &[TopicLimit] {
+        &self.topics
+    }
+
+    /// Which of them a topic has.
+    pub(crate) fn position(&self, topic: &str) -> Option<usize> {
+        self.topics.iter().position(|limit| limit.names.matches(topic))
+    }
+
     /// The limit of a topic, in bytes a second.
     pub(crate) fn of_topic(&self, topic: &str) -> Option<u64> {
-        let limit = self.topics.iter().find(|limit| limit.names.matches(topic))?;
-        Some(limit.bytes_per_second)
+        Some(self.topics[self.position(topic)?].bytes_per_second)
     }
 }
 
@@ -79,6 +89,11 @@ impl PartialEq for RateLimits {
 }
 
 impl TopicLimit {
+    /// The topic or pattern, as it was written.
+    pub(crate) fn names(&self) -> &str {
+        self.element.rsplit_once(':').map_or("", |(names, _)| names.trim())
+    }
+
     fn parse(element: &str) -> Result<Self, ConfigError> {
         let invalid = |why: String| ConfigError::invalid(TOPICS, element, why);
         // A pattern may have colons of its own.

@@ -13,6 +13,7 @@ use super::{
     config::MirrorSourceTaskConfig,
     copier::{Copier, OffsetSyncs},
     former_topics::FormerTopics,
+    limit_metrics::LimitKey,
     limiter::Limiter,
     partition::Partition,
     rate_limits::RATE_KEYS,
@@ -108,7 +109,14 @@ impl MirrorSourceTask {
             *partitions.entry(partition.topic.clone()).or_insert(0) += 1;
         }
         let connector = &config.connector.connector_name;
-        self.environment.limiters.join(connector, task_count, partitions)
+        let limiter = self.environment.limiters.join(connector, task_count, partitions);
+        let key = LimitKey {
+            source: config.rules.source_alias.as_str().into(),
+            target: config.rules.target_alias.as_str().into(),
+            connector: connector.as_str().into(),
+        };
+        limiter.show(self.environment.metrics.limits(), key);
+        limiter
     }
 
     fn offset_syncs(&self, config: &MirrorSourceTaskConfig) -> Option<OffsetSyncs> {

@@ -157,9 +157,10 @@ impl Shared {
                 reason: "its header is cut".into(),
             })?;
         }
-        if let Some(pause) = throttle::leading_throttle(request.api_key, request.version, &frame) {
-            self.throttle(pause);
-        }
+        let pause = throttle::leading_throttle(request.api_key, request.version, &frame).unwrap_or_default();
+        self.throttle(pause);
+        let sent_at = request.deadline - request.timeout;
+        self.metrics.answered(request.api_key, sent_at.elapsed(), pause, size);
         let _ = request.reply.send(Ok(frame)); // the caller may have lost interest
         Ok(())
     }

@@ -149,7 +149,7 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             .await?
             .map_err(|error| disconnected(&self.shared.broker, error))?;
         self.shared.traffic.sent(frames, bytes);
-        self.shared.metrics.traffic.sent(frames, bytes);
+        self.shared.metrics.sent(frames, bytes);
         for reply in unanswered {
             let _ = reply.send(Ok(Bytes::new()));
         }

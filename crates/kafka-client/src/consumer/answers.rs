@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use kafka_protocol::messages::FetchResponse;
 use kafka_protocol::messages::fetch_response::{NodeEndpoint, PartitionData};
-use kafka_wire::{ErrorCode, TopicPartition};
+use kafka_wire::{Entry, ErrorCode, TopicPartition};
 use tokio::time::Instant;
 
 use super::trouble::not_there;
-use super::{Consumer, LAST_VERSION_BY_NAME};
+use super::{Consumer, Fetched, LAST_VERSION_BY_NAME};
 use crate::Error;
 use crate::config::{HostPort, IsolationLevel};
 use crate::metadata::LeaderHint;
@@ -83,15 +83,31 @@ impl Consumer {
             }
         }
         self.client.leader_hints(&hints);
+        let before = self.polled.fetched.len();
         for (at, asked_offset, data) in brought {
             self.on_partition_data(at, asked_offset, data, now);
         }
+        self.count(before);
         let node = self.node(node_id);
         node.session.answered(response.session_id);
         // So it does after one that brings nothing: whatever makes a broker answer at once, it is not asked in a circle.
         if frame_bytes < SMALL_ANSWER_BYTES {
             node.not_before = Some(now + PAUSE_AFTER_SMALL_ANSWER);
         }
+    }
+
+    /// Counts what one answer brought: everything from here on.
+    fn count(&self, from: usize) {
+        let fetched = &self.polled.fetched[from..];
+        let lag = fetched
+            .iter()
+            .map(|fetched| fetched.high_watermark.saturating_sub(fetched.next_offset));
+        let entries = || fetched.iter().flat_map(|fetched| &fetched.batches);
+        let bytes = entries().map(|entry| entry.size_bytes() as u64).sum();
+        let records = fetched.iter().map(record_count).sum();
+        self.client
+            .metrics()
+            .fetched(bytes, records, lag.max().map(|lag| lag.max(0)));
     }
 
     /// Takes in the answer for one partition.
@@ -160,6 +176,22 @@ impl Consumer {
             }
         }
     }
+}
+
+/// Records by the batches' headers. A message of an old format does not say how many it wraps: its offsets do, about.
+fn record_count(fetched: &Fetched) -> u64 {
+    let mut next = fetched.from;
+    let mut records = 0;
+    for entry in &fetched.batches {
+        let last = entry.last_offset();
+        records += match entry {
+            Entry::Batch(batch) => i64::from(batch.record_count()),
+            Entry::Legacy(_) => last.saturating_add(1).saturating_sub(next),
+        }
+        .max(0) as u64;
+        next = last.saturating_add(1);
+    }
+    records
 }
 
 /// KIP-951: a broker that no longer leads says who does. `None` if it says nothing.

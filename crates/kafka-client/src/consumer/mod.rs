@@ -37,6 +37,7 @@ use self::{
     start_offset::Found,
 };
 use crate::config::ConsumerConfig;
+use crate::metrics::ClientKind;
 use crate::refresh::RefreshPace;
 use crate::retry::ExponentialBackoff;
 use crate::{Client, Connection, Error};
@@ -182,6 +183,7 @@ enum Event {
 impl Consumer {
     /// A consumer that has done nothing yet; it connects once partitions are assigned and [`Self::poll`] is called.
     pub fn new(client: Client, config: ConsumerConfig) -> Self {
+        client.metrics().is_now(ClientKind::Consumer);
         Self {
             backoff: ExponentialBackoff::new(client.config().retry_backoff, client.config().retry_backoff_max),
             client,

@@ -28,7 +28,9 @@ impl Producer {
         let touched: Vec<usize> = sent.iter().map(|sent| sent.partition).collect();
         match decoded {
             Ok(response) => {
-                connection.throttle(Duration::from_millis(response.throttle_time_ms.max(0) as u64));
+                let pause = Duration::from_millis(response.throttle_time_ms.max(0) as u64);
+                connection.throttle(pause);
+                self.client.metrics().produce_throttled(pause);
                 self.on_response(sent, response, now);
             }
             Err(error) => {
@@ -225,6 +227,8 @@ impl Producer {
 
     pub(super) fn give_back(&mut self, partition: usize, parts: Vec<Part>, refusal: &Refused) {
         let target = self.partitions[partition].target.clone();
+        let records = parts.iter().map(|part| part.batch.record_count().max(0) as u64);
+        self.client.metrics().refused(records.sum());
         for part in parts {
             let outcome = Outcome {
                 tag: part.tag,

@@ -119,6 +119,10 @@ impl Producer {
                 return;
             }
         };
+        self.client.metrics().produced(sent.iter().map(|Sent { pending, .. }| {
+            let records = pending.batch.record_count().max(0) as u64;
+            (pending.batch.size_bytes(), records, pending.is_repeat())
+        }));
         let timeout = self.client.config().request_timeout;
         let entries = sent
             .iter()

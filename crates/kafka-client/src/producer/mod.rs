@@ -35,6 +35,7 @@ use self::partition_queue::{Identity, Part, PartitionQueue, Pending};
 use self::transaction::Transaction;
 use self::trouble::Trouble;
 use crate::config::ProducerConfig;
+use crate::metrics::ClientKind;
 use crate::refresh::RefreshPace;
 use crate::retry::ExponentialBackoff;
 use crate::{Client, Connection, Error};
@@ -132,6 +133,7 @@ struct Sent {
 impl Producer {
     /// A producer that has done nothing yet; it connects when there is something to send.
     pub fn new(client: Client, config: ProducerConfig) -> Self {
+        client.metrics().is_now(ClientKind::Producer);
         Self {
             backoff: ExponentialBackoff::new(client.config().retry_backoff, client.config().retry_backoff_max),
             client,

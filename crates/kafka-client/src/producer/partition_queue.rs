@@ -68,6 +68,11 @@ impl Pending {
         }
     }
 
+    /// Whether it was sent before.
+    pub(super) fn is_repeat(&self) -> bool {
+        self.is_repeat
+    }
+
     fn is_refused_for_our_merging(&self) -> bool {
         self.parts.len() > 1 && self.refusal.as_ref().is_some_and(Refused::is_too_large)
     }

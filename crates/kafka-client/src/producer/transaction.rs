@@ -30,6 +30,8 @@ pub(super) struct Transaction {
     /// The coordinator has, or may have, noted partitions of this transaction.
     is_open: bool,
     ending: Option<BoxFuture<'static, (Coordinator, Result<(), Error>)>>,
+    /// When the end was asked for.
+    ending_since: Instant,
     failure: Option<Error>,
 }
 
@@ -46,6 +48,7 @@ impl Producer {
             adding: false,
             is_open: false,
             ending: None,
+            ending_since: Instant::now(),
             failure: None,
         }));
         producer
@@ -87,6 +90,7 @@ impl Producer {
         };
         let mut coordinator = transaction.coordinator.clone();
         let ending = transaction.ending.get_or_insert_with(|| {
+            transaction.ending_since = Instant::now();
             Box::pin(async move {
                 let ended = coordinator.end(identity, true).await;
                 (coordinator, ended)
@@ -98,6 +102,7 @@ impl Producer {
             Ok(()) => {
                 transaction.number += 1;
                 transaction.is_open = false;
+                self.client.metrics().committed(transaction.ending_since.elapsed());
                 Ok(())
             }
             Err(error) => {
@@ -113,7 +118,14 @@ impl Producer {
         let timeout = self.config.transaction_timeout;
         match &mut self.transaction {
             Some(transaction) if transaction.is_open => match transaction.identity {
-                Some(identity) => transaction.coordinator.give_up(timeout, identity).await,
+                Some(identity) => {
+                    let since = Instant::now();
+                    let given_up = transaction.coordinator.give_up(timeout, identity).await;
+                    if given_up.is_ok() {
+                        self.client.metrics().aborted(since.elapsed());
+                    }
+                    given_up
+                }
                 None => Ok(()),
             },
             _ => Ok(()),
