@@ -552,6 +552,20 @@ async fn a_config_topic_of_several_partitions_is_refused() {
 }
 
 #[tokio::test]
+async fn a_topic_that_no_broker_would_ever_make_ends_the_worker() {
+    let target = Target::any().await;
+    for wrong in [
+        ("offset.storage.topic", "no good"),
+        ("offset.storage.min.insync.replicas", "some"),
+    ] {
+        let worker = Worker::start(&target, &Script::counting_to(1, 1), &[wrong]);
+        let error = worker.end().await.unwrap_err();
+        let why = std::error::Error::source(&error).unwrap().to_string();
+        assert!(why.starts_with("create topic '"), "{why}");
+    }
+}
+
+#[tokio::test]
 async fn too_many_replicas_say_which_key_to_change() {
     let target = Target::any().await;
     let worker_props = [

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use config_def::ConfigErrors;
 use kafka_client::producer::Refused;
-use kafka_wire::TopicPartition;
+use kafka_wire::{ErrorCode, TopicPartition};
 
 use super::offset_file::OffsetFileError;
 
@@ -127,8 +127,13 @@ impl Error {
             | Self::NotCompacted { .. }
             | Self::Partitions { .. }
             | Self::OffsetFile(_) => true,
+            // The name or the settings that the worker's configuration gives the topic.
+            Self::Request { source, .. } => matches!(
+                source.code(),
+                Some(ErrorCode::INVALID_CONFIG | ErrorCode::INVALID_TOPIC_EXCEPTION | ErrorCode::INVALID_PARTITIONS)
+            ),
             // The permission or the topic may come; a worker that waits says so.
-            Self::Missing { .. } | Self::Request { .. } | Self::Refused { .. } | Self::Timeout { .. } => false,
+            Self::Missing { .. } | Self::Refused { .. } | Self::Timeout { .. } => false,
             // Taken over again by whoever leads.
             Self::Transaction { .. } => false,
             // The worker is on its way out.
