@@ -418,7 +418,8 @@ mod tests {
             let limits = metrics.snapshot(now.0).into_iter();
             limits.map(|(_, limit)| (limit.waiting, limit.waited_seconds)).collect()
         };
-        // Half of what may flow here.
+        // After a moment, half of what may flow here.
+        now.0 += Duration::from_secs(1);
         for _ in 0..60 {
             task.take(&Arc::from("fast"), 100_000, Some(1), now.0);
             now.0 += Duration::from_millis(100);
