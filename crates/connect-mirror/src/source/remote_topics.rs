@@ -22,6 +22,8 @@ use super::{
 
 /// Topics in one request. Brokers and their policies limit how much one request may create.
 const TOPICS_PER_REQUEST: usize = 50;
+/// Partitions in one request, unless one topic has more: Kafka's controller takes fewer than 10,000.
+const PARTITIONS_PER_REQUEST: i32 = 2_000;
 
 /// The two clusters of a flow, and what of one is wanted on the other.
 pub(crate) struct RemoteTopics {
@@ -64,7 +66,7 @@ impl RemoteTopics {
     /// Creates remote topics with the settings of their sources.
     pub(crate) async fn create(&self, missing: Vec<MissingTopic>) -> Outcomes<MissingTopic> {
         let mut outcomes = Vec::new();
-        for chunk in missing.chunks(TOPICS_PER_REQUEST) {
+        for chunk in chunks(&missing, |topic| topic.partitions) {
             match self.create_chunk(chunk).await {
                 Ok(created) => outcomes.extend(created),
                 Err(error) => {
@@ -180,7 +182,7 @@ impl RemoteTopics {
     /// Adds partitions to remote topics.
     pub(crate) async fn grow(&self, missing: Vec<MissingPartitions>) -> Outcomes<MissingPartitions> {
         let mut outcomes = Vec::new();
-        for chunk in missing.chunks(TOPICS_PER_REQUEST) {
+        for chunk in chunks(&missing, |growth| growth.to) {
             let request = |growth: &MissingPartitions| (growth.remote.clone(), NewPartitions::increase_to(growth.to));
             let results = self.target.create_partitions(chunk.iter().map(request).collect()).await;
             for growth in chunk {
@@ -199,6 +201,39 @@ impl RemoteTopics {
     }
 }
 
+/// What one request may ask for, and the next, in order.
+fn chunks<T>(all: &[T], partitions: impl Fn(&T) -> i32) -> Vec<&[T]> {
+    let (mut chunks, mut rest) = (Vec::new(), all);
+    while !rest.is_empty() {
+        let mut sum = 0_i32;
+        let fitting = rest.iter().take(TOPICS_PER_REQUEST).take_while(|item| {
+            sum = sum.saturating_add(partitions(item));
+            sum <= PARTITIONS_PER_REQUEST
+        });
+        let (chunk, left) = rest.split_at(fitting.count().max(1));
+        chunks.push(chunk);
+        rest = left;
+    }
+    chunks
+}
+
 fn cannot_create(topic: &MissingTopic, error: kafka_client::Error) -> ConnectError {
     ConnectError::caused_by(format!("remote topic {} cannot be created", topic.remote), error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_asks_for_no_more_than_a_controller_takes() {
+        let sizes = |partitions: &[i32]| -> Vec<usize> {
+            let chunks = chunks(partitions, |partitions| *partitions);
+            chunks.into_iter().map(<[i32]>::len).collect()
+        };
+        assert_eq!(sizes(&[]), Vec::<usize>::new());
+        assert_eq!(sizes(&[1; 120]), [50, 50, 20]);
+        assert_eq!(sizes(&[500; 20]), [4, 4, 4, 4, 4]);
+        assert_eq!(sizes(&[1, 9_000, 1_500, 500, 1]), [1, 1, 2, 1]);
+    }
 }
