@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use connect_api::SourceConnector;
 use connect_mirror::source::MirrorSourceConnector;
+use kafka_embedded::{ApiKey, Control, ResponseError};
 use kafka_wire::Compression;
 
 use support::{
@@ -327,5 +328,43 @@ async fn many_batches_of_many_partitions_arrive_once_and_in_order() {
     }
     let worker = pair.mirror(&[("tasks.max", "3")], Offsets::default());
     pair.mirrored("t").await;
+    worker.stop().await;
+}
+
+/// Known pitfall 14: the copy has fewer partitions, and the target does not let it grow.
+#[tokio::test]
+async fn a_partition_without_a_place_on_the_target_waits_alone() {
+    let pair = Pair::start().await;
+    pair.source.create_topic("wide", 3, &[]).unwrap();
+    pair.source.create_topic("other", 1, &[]).unwrap();
+    pair.target.create_topic("A.wide", 2, &[]).unwrap();
+    pair.target.control(ApiKey::CreatePartitions, |_| {
+        Control::Error(ResponseError::PolicyViolation)
+    });
+    for partition in 0..3 {
+        produce_numbers(&pair.source, "wide", partition, 0, 10).await;
+    }
+    produce_numbers(&pair.source, "other", 0, 0, 10).await;
+    // One task has them all.
+    let worker = pair.mirror(&[("tasks.max", "1")], Offsets::default());
+    pair.mirrored("other").await;
+    for first in [10, 20] {
+        for partition in 0..3 {
+            produce_numbers(&pair.source, "wide", partition, first, 10).await;
+        }
+    }
+    for partition in 0..2 {
+        let expected = contents(&pair.source, "wide", partition);
+        let found = eventually("the partitions that have a place", || async {
+            let found = contents(&pair.target, "A.wide", partition);
+            (found.len() >= expected.len()).then_some(found)
+        })
+        .await;
+        assert_eq!(found, expected);
+    }
+    assert_eq!(pair.target.partition_count("A.wide"), 2);
+    // As soon as it may grow, nothing is missing.
+    pair.target.clear_control(ApiKey::CreatePartitions);
+    pair.mirrored("wide").await;
     worker.stop().await;
 }

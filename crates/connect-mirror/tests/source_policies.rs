@@ -403,6 +403,50 @@ async fn another_cluster_under_the_same_address_is_not_copied() {
     connector.stop().await;
 }
 
+/// The same on the other side, whatever the new one has: it is another, or it lacks what was copied.
+#[tokio::test]
+async fn another_target_under_the_same_address_is_not_written() {
+    for has_the_copy in [false, true] {
+        let target = |port: u16, id: &'static str| {
+            let builder = Cluster::builder().cluster_id(id).auto_create_topics(false);
+            match port {
+                0 => builder.start(),
+                port => builder.port(port).start(),
+            }
+        };
+        let source = Cluster::builder().start().await.unwrap();
+        let pair = Pair::of(source, target(0, "the-former").await.unwrap());
+        let port = pair.target.port(1).unwrap();
+        pair.source.create_topic("t", 1, &[]).unwrap();
+        let mut connector = MirrorSourceConnector::new(pair.environment.clone());
+        connector
+            .start(pair.props(&[]), Arc::new(Context::default()))
+            .await
+            .unwrap();
+        task_count(&mut connector, 1).await;
+
+        pair.target.shutdown().await;
+        let other = target(port, "another").await.unwrap();
+        if has_the_copy {
+            other.create_topic("A.t", 1, &[]).unwrap();
+        }
+        let before = other.topic_names();
+        pair.source.create_topic("u", 1, &[]).unwrap();
+        task_count(&mut connector, 0).await;
+        assert_eq!(other.topic_names(), before, "nothing is made there");
+        other.shutdown().await;
+
+        // The former one is back.
+        let former = target(port, "the-former").await.unwrap();
+        task_count(&mut connector, 1).await;
+        eventually("what was to be made", || async {
+            (former.partition_count("A.u") == 1).then_some(())
+        })
+        .await;
+        connector.stop().await;
+    }
+}
+
 /// The target refuses a setting, and nothing but the setting is left out.
 #[tokio::test]
 async fn a_setting_that_the_target_does_not_take_is_left_out() {

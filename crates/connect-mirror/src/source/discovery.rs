@@ -20,7 +20,7 @@ pub(crate) struct Discovered {
 pub(crate) async fn discover(
     client: &Client,
     known: &PartitionCounts,
-    keep: impl Fn(&str) -> bool,
+    mut keep: impl FnMut(&str) -> bool,
 ) -> Result<Discovered, Error> {
     let metadata = client.refresh_metadata(Topics::All).await?;
     let (mut topics, mut ids) = (PartitionCounts::new(), TopicIds::new());

@@ -12,7 +12,7 @@ use super::{
     config::MirrorSourceConfig,
     refresh::{Known, RefreshError, Refreshed, expect_same_clusters, refresh, remote_topics_are_there},
     remote_topics::RemoteTopics,
-    reverse_flow::{Looked, ReverseFlow},
+    reverse_flow::{CopiedBack, Looked, Precedence, ReverseFlow},
     topics::{self, Changes},
 };
 use crate::{
@@ -57,7 +57,7 @@ enum Brought {
     /// Remote topics are gone, or others.
     RemoteTopicsAreGone,
     /// What a flow back has copied.
-    FlowBack(Looked, BTreeSet<Arc<str>>),
+    FlowBack(Looked, CopiedBack),
 }
 
 /// How a job has ended.
@@ -74,8 +74,10 @@ pub(crate) struct Flow {
     assigned: watch::Sender<Assigned>,
     known: Known,
     looping: BTreeSet<Arc<str>>,
+    misnamed: BTreeSet<Arc<str>>,
     reverse_flow: Option<Arc<ReverseFlow>>,
     looked: Looked,
+    precedence: Precedence,
     /// Topics that a flow of somebody else copies back.
     copied_back: BTreeSet<Arc<str>>,
     /// Another cluster answers: nothing is assigned.
@@ -104,8 +106,10 @@ impl Flow {
             assigned,
             known: Known::default(),
             looping: BTreeSet::new(),
+            misnamed: BTreeSet::new(),
             reverse_flow: None,
             looked: Looked::default(),
+            precedence: Precedence::default(),
             copied_back: BTreeSet::new(),
             is_paused: false,
             schedule,
@@ -251,6 +255,7 @@ impl Flow {
         let Refreshed {
             mut known,
             mut looping,
+            misnamed,
             completed,
         } = refreshed;
         if !self.copied_back.is_empty() {
@@ -264,6 +269,7 @@ impl Flow {
             self.warn_of_one_cluster();
         }
         self.tell_looping(looping);
+        self.tell_misnamed(misnamed);
         let changes = Changes::between(&before.source.topics, &self.known.source.topics);
         if !is_first {
             self.tell(&changes);
@@ -318,10 +324,25 @@ impl Flow {
         self.looping = looping;
     }
 
+    /// Says of each such topic once that its name keeps it back, as in Kafka, which says nothing.
+    fn tell_misnamed(&mut self, misnamed: BTreeSet<Arc<str>>) {
+        let rules = &self.config.rules;
+        for topic in misnamed.difference(&self.misnamed) {
+            tracing::warn!(
+                flow = self.name, %topic, origin = rules.origin_on_target(topic), target = rules.target_alias,
+                "topic is not copied: by its name it is a copy of one of the target's, which has no such topic; if it is none, \
+                 rename it, or the alias of the target"
+            );
+        }
+        self.misnamed = misnamed;
+    }
+
     /// Takes topics from the tasks that would go round.
-    fn leave_out(&mut self, topics: BTreeSet<Arc<str>>) {
-        let wanted = &self.known.source.topics;
-        let topics: BTreeSet<_> = topics.into_iter().filter(|topic| wanted.contains_key(topic)).collect();
+    fn leave_out(&mut self, mut copied_back: CopiedBack) {
+        let Known { source, target } = &self.known;
+        copied_back.retain(|topic, _| source.topics.contains_key(topic));
+        let stays = source.cluster_id.is_some() && source.cluster_id < target.cluster_id;
+        let topics: BTreeSet<_> = self.precedence.leaving(copied_back, stays).into_iter().collect();
         if topics.is_empty() {
             return;
         }

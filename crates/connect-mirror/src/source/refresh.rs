@@ -1,9 +1,12 @@
 //! One look at both clusters: what is there, what must not be copied, and what the target lacks.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use connect_api::ConnectError;
-use kafka_client::Topics;
+use kafka_client::{Client, Topics};
 use kafka_wire::ErrorCode;
 
 use super::{
@@ -29,6 +32,8 @@ pub(crate) struct Refreshed {
     pub(crate) known: Known,
     /// Topics that would be copied round and round, and are left out.
     pub(crate) looping: BTreeSet<Arc<str>>,
+    /// Topics that are left out because they are named like copies of the target's, and are none.
+    pub(crate) misnamed: BTreeSet<Arc<str>>,
     /// What could not be created. The rest goes on all the same.
     pub(crate) completed: Result<(), ConnectError>,
 }
@@ -50,7 +55,14 @@ pub(crate) async fn refresh(
     remote_topics: &RemoteTopics,
     known: &Known,
 ) -> Result<Refreshed, RefreshError> {
-    let is_copied = |topic: &str| config.rules.replicates(topic, config.topic_filter.accepts(topic));
+    let mut came_from_target = BTreeMap::new();
+    let is_copied = |topic: &str| {
+        let is_wanted = config.topic_filter.accepts(topic);
+        if let Some(origin) = config.rules.origin_on_target(topic).filter(|_| is_wanted) {
+            came_from_target.insert(Arc::from(topic), Arc::from(origin));
+        }
+        config.rules.replicates(topic, is_wanted)
+    };
     let is_remote = |topic: &str| config.rules.is_remote_topic_of_flow(topic);
     let cannot_list = |side: &str| {
         let what = format!("cannot list the topics of the {side}");
@@ -78,13 +90,35 @@ pub(crate) async fn refresh(
             .collect();
         source.topics.retain(|topic, _| !looping.contains(topic));
     }
+    let misnamed = without_origin(remote_topics.target(), came_from_target).await;
     let completed = complete_target(config, remote_topics, &source.topics, known, &mut target).await;
     let (source, target) = (Arc::new(source), Arc::new(target));
     Ok(Refreshed {
         known: Known { source, target },
         looping,
+        misnamed,
         completed,
     })
+}
+
+/// The topics whose origin is not on the target. Where nobody can tell, none: it is only said.
+async fn without_origin(target: &Client, topics: BTreeMap<Arc<str>, Arc<str>>) -> BTreeSet<Arc<str>> {
+    if topics.is_empty() {
+        return BTreeSet::new();
+    }
+    let origins: BTreeSet<Arc<str>> = topics.values().cloned().collect();
+    let Ok(metadata) = target
+        .refresh_metadata(Topics::Some(origins.into_iter().collect()))
+        .await
+    else {
+        return BTreeSet::new();
+    };
+    let is_missing = |origin: &Arc<str>| {
+        let found = metadata.topics.get(origin);
+        found.is_some_and(|found| found.error == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))
+    };
+    let misnamed = topics.into_iter().filter(|(_, origin)| is_missing(origin));
+    misnamed.map(|(topic, _)| topic).collect()
 }
 
 /// Asks both clusters who they are: what is known of one must not be done to another.

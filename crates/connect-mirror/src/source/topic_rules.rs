@@ -22,6 +22,21 @@ impl TopicRules {
         wanted && !self.policy.is_internal_topic(topic) && !self.policy.is_cycle(topic, &self.target_alias)
     }
 
+    /// What `topic` of the source would be a copy of, on the target, if its name is taken at its word.
+    pub fn origin_on_target<'a>(&'a self, topic: &'a str) -> Option<&'a str> {
+        if self.policy.keeps_names() {
+            return None;
+        }
+        let mut hop = topic;
+        loop {
+            let upstream = self.policy.upstream_topic(hop)?;
+            if self.policy.topic_source(hop) == Some(&*self.target_alias) {
+                return Some(upstream);
+            }
+            hop = upstream;
+        }
+    }
+
     /// `A->B`, for the log.
     pub fn flow(&self) -> String {
         format!("{}->{}", self.source_alias, self.target_alias)
@@ -45,5 +60,41 @@ impl TopicRules {
         } else {
             self.remote_topic(topic)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replication_policy::{DEFAULT_REPLICATION_POLICY, IDENTITY_REPLICATION_POLICY};
+
+    fn rules(class: &str) -> TopicRules {
+        TopicRules {
+            policy: ReplicationPolicy::new(class, &Default::default()).expect("a known class"),
+            source_alias: "A".to_owned(),
+            target_alias: "B".to_owned(),
+            replicate_heartbeats: true,
+        }
+    }
+
+    #[test]
+    fn a_name_says_what_it_is_a_copy_of() {
+        let rules = rules(DEFAULT_REPLICATION_POLICY);
+        for (topic, origin) in [
+            ("orders", None),
+            ("A.orders", None),
+            ("B.orders", Some("orders")),
+            ("C.B.orders", Some("orders")),
+            ("B.C.orders", Some("C.orders")),
+            (".B.x", Some("x")),
+        ] {
+            assert_eq!(rules.origin_on_target(topic), origin, "{topic}");
+            assert_eq!(rules.policy.is_cycle(topic, "B"), origin.is_some(), "{topic}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_kept_say_nothing() {
+        assert_eq!(rules(IDENTITY_REPLICATION_POLICY).origin_on_target("B.orders"), None);
     }
 }
