@@ -8,6 +8,7 @@ mod connect_worker;
 mod connector_file;
 mod environment;
 mod java_options;
+mod leftovers;
 mod logging;
 mod manual;
 mod metrics;
@@ -91,6 +92,8 @@ enum Command {
     Status(status::StatusArguments),
     /// Compares the records of source and target, one by one, and names the first difference.
     Verify(verify::VerifyArguments),
+    /// What flows that do not run any more have left on the clusters of the file. Deletes nothing.
+    Leftovers(leftovers::LeftoversArguments),
     /// The least ACLs that a mirror needs, as kafka-acls commands.
     Acls(acls::AclsArguments),
     /// Two Kafkas in this process, sample orders and payments, and the mirroring between them.
@@ -157,6 +160,7 @@ fn main() -> ExitCode {
             Command::Switchback { command } => moving::main(moving::Way::Switchback, command).await,
             Command::Status(arguments) => status::main(arguments).await,
             Command::Verify(arguments) => verify::main(arguments).await,
+            Command::Leftovers(arguments) => leftovers::main(arguments).await,
             Command::Acls(arguments) => acls::main(&arguments),
             Command::Quickstart { once } => quickstart::main(once).await,
             Command::Completions { shell } => manual::completions(shell, &mut Arguments::command()),

@@ -102,9 +102,12 @@ pub(crate) async fn main(way: Way, command: MovingCommand) -> ExitCode {
 async fn run(way: Way, arguments: &MovingArguments, may_write: Option<bool>) -> Result<(bool, String)> {
     let flow = arguments.common.flow(arguments.flow.as_deref())?;
     let plan = plan(way, &flow, arguments).await?;
+    // A name that was misspelt must not look like success.
+    let is_found = |group: &String| plan.groups.iter().any(|plan| *plan.group == **group);
+    let all_found = arguments.group.iter().all(is_found);
     let json = arguments.common.json;
     let Some(allow_rewind) = may_write else {
-        let is_ready = plan.groups.iter().all(GroupPlan::is_ready);
+        let is_ready = all_found && plan.groups.iter().all(GroupPlan::is_ready);
         let text = if json {
             plan_json(way, &flow, &plan)
         } else {
@@ -117,7 +120,7 @@ async fn run(way: Way, arguments: &MovingArguments, may_write: Option<bool>) -> 
     let tell = |done: usize| progress.part(way.name(), "groups", (done as u64, all));
     let applied = apply(&flow, way.destination(), plan, allow_rewind, tell).await?;
     drop(progress);
-    let is_done = applied.iter().all(|one| one.committed.is_ok() && one.plan.is_ready());
+    let is_done = all_found && applied.iter().all(|one| one.committed.is_ok() && one.plan.is_ready());
     let text = match json {
         true => applied_json(way, &flow, &applied, &notes),
         false => applied_text(&flow, way, &applied, &notes),

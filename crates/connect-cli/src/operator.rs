@@ -8,7 +8,7 @@ use config_def::{ConfigTransformer, parse_boolean, properties};
 use connect_mirror::{
     MirrorEnvironment,
     mirror_maker_config::{MirrorMakerConfig, SourceAndTarget},
-    operator::Flow,
+    operator::{Flow, RunningFlows},
 };
 use kafka_client::Dialer;
 
@@ -41,6 +41,11 @@ impl FlowArguments {
         flows(&self.file, wanted, self.timeout()).with_context(|| format!("{} cannot be used", self.file.display()))
     }
 
+    /// What runs by the file, and the flows towards each of its clusters.
+    pub(crate) fn flows_by_target(&self) -> Result<(RunningFlows, Vec<Vec<Flow>>)> {
+        flows_by_target(&self.file, self.timeout()).with_context(|| format!("{} cannot be used", self.file.display()))
+    }
+
     /// The one flow that is meant.
     pub(crate) fn flow(&self, wanted: Option<&str>) -> Result<Flow> {
         let mut flows = self.flows(wanted)?;
@@ -55,16 +60,45 @@ impl FlowArguments {
     }
 }
 
+/// A file, and what makes flows of it.
+struct FlowFile {
+    config: MirrorMakerConfig,
+    transformer: ConfigTransformer,
+    environment: MirrorEnvironment,
+    timeout: Duration,
+}
+
+impl FlowFile {
+    fn read(file: &Path, timeout: Duration) -> Result<Self> {
+        let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let props = properties::parse(&bytes)?.props();
+        let transformer = ConfigTransformer::from_props(&props)?;
+        Ok(Self {
+            config: MirrorMakerConfig::parse(props, &transformer)?,
+            transformer,
+            environment: MirrorEnvironment::new(Dialer::tcp()),
+            timeout,
+        })
+    }
+
+    fn enabled(&self) -> Vec<SourceAndTarget> {
+        let is_enabled = |pair: &SourceAndTarget| {
+            let enabled = self.config.resolved().get(&format!("{pair}.enabled"));
+            enabled.is_some_and(|enabled| parse_boolean(enabled))
+        };
+        self.config.cluster_pairs().into_iter().filter(is_enabled).collect()
+    }
+
+    fn flow(&self, pair: SourceAndTarget) -> Result<Flow> {
+        let what = format!("the connectors of {pair}");
+        let environment = self.environment.clone();
+        Flow::new(&self.config, &self.transformer, pair, environment, self.timeout).context(what)
+    }
+}
+
 fn flows(file: &Path, wanted: Option<&str>, timeout: Duration) -> Result<Vec<Flow>> {
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let props = properties::parse(&bytes)?.props();
-    let transformer = ConfigTransformer::from_props(&props)?;
-    let config = MirrorMakerConfig::parse(props, &transformer)?;
-    let is_enabled = |pair: &SourceAndTarget| {
-        let enabled = config.resolved().get(&format!("{pair}.enabled"));
-        enabled.is_some_and(|enabled| parse_boolean(enabled))
-    };
-    let enabled: Vec<SourceAndTarget> = config.cluster_pairs().into_iter().filter(is_enabled).collect();
+    let file = FlowFile::read(file, timeout)?;
+    let enabled = file.enabled();
     let names: Vec<String> = enabled.iter().map(ToString::to_string).collect();
     let pairs: Vec<SourceAndTarget> = enabled
         .into_iter()
@@ -79,12 +113,29 @@ fn flows(file: &Path, wanted: Option<&str>, timeout: Duration) -> Result<Vec<Flo
             None => bail!("no flow is enabled: set `source->target.enabled = true`"),
         }
     }
-    let environment = MirrorEnvironment::new(Dialer::tcp());
-    let flow = |pair: SourceAndTarget| {
-        let what = format!("the connectors of {pair}");
-        Flow::new(&config, &transformer, pair, environment.clone(), timeout).context(what)
+    pairs.into_iter().map(|pair| file.flow(pair)).collect()
+}
+
+/// The flows towards each cluster of the file: those that are enabled, or else any, so that the cluster can be asked.
+fn flows_by_target(file: &Path, timeout: Duration) -> Result<(RunningFlows, Vec<Vec<Flow>>)> {
+    let file = FlowFile::read(file, timeout)?;
+    let clusters = file.config.clusters();
+    let running = RunningFlows {
+        enabled: file.enabled().into_iter().collect(),
+        workers: file.config.cluster_pairs().into_iter().collect(),
+        clusters: clusters.iter().cloned().collect(),
     };
-    pairs.into_iter().map(flow).collect()
+    let towards = |target: &String| {
+        let enabled = running.enabled.iter().filter(|pair| pair.target == *target);
+        let mut pairs: Vec<SourceAndTarget> = enabled.cloned().collect();
+        if pairs.is_empty() {
+            let other = clusters.iter().find(|other| *other != target).unwrap_or(target);
+            pairs.push(SourceAndTarget::new(other, target));
+        }
+        pairs.into_iter().map(|pair| file.flow(pair)).collect()
+    };
+    let flows = clusters.iter().map(towards).collect::<Result<_>>()?;
+    Ok((running, flows))
 }
 
 /// Columns as wide as their widest cell; numbers stand right.

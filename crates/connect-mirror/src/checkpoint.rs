@@ -8,6 +8,7 @@ mod checkpoint_store;
 mod checkpointer;
 pub mod config;
 mod connector;
+pub(crate) mod end_markers;
 mod group_offset_sync;
 mod groups;
 mod loading;

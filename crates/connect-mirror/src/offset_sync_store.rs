@@ -3,7 +3,7 @@
 //! Two answers are kept for each partition and the better one counts: that of [`SyncSlots`], which is Kafka's own, and
 //! that of [`OffsetRuns`], which is exact wherever it can be.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use kafka_wire::TopicPartition;
 
@@ -36,6 +36,8 @@ pub(crate) struct OffsetSyncStore {
     next_log_offset: Option<i64>,
     /// How often records of the topic were found missing: compaction took them, or retention.
     gaps: u64,
+    /// Partitions whose copy is not the one it was, as was seen since the end was reached.
+    renewed: BTreeSet<TopicPartition>,
 }
 
 #[derive(Debug)]
@@ -55,6 +57,7 @@ impl OffsetSyncStore {
             is_read_to_end: false,
             next_log_offset: None,
             gaps: 0,
+            renewed: BTreeSet::new(),
         }
     }
 
@@ -94,10 +97,18 @@ impl OffsetSyncStore {
         } else {
             partition.slots.add(point);
         }
+        if is_other_target && self.is_read_to_end {
+            self.renewed.insert(sync.topic_partition);
+        }
         let follows = partition.gaps == gaps;
         partition.newest = point;
         partition.gaps = gaps;
         partition.learn(point, carried, follows);
+    }
+
+    /// Partitions whose copy was lost since this was asked last: what was said of it holds no more.
+    pub(crate) fn take_renewed(&mut self) -> BTreeSet<TopicPartition> {
+        std::mem::take(&mut self.renewed)
     }
 
     /// From now on there are answers.
@@ -130,6 +141,12 @@ impl OffsetSyncStore {
     /// What is known of the copies of a partition.
     pub(crate) fn runs(&self, partition: &TopicPartition) -> Option<&OffsetRuns> {
         self.partitions.get(partition).map(|known| &known.runs)
+    }
+
+    /// Whether `downstream` is where the copies of a partition end, as far as is known.
+    pub(crate) fn is_end(&self, partition: &TopicPartition, downstream: i64) -> bool {
+        let end = self.runs(partition).and_then(OffsetRuns::end);
+        end.is_some_and(|end| end.downstream == downstream)
     }
 
     /// What is known of the copies of a partition, to add to.

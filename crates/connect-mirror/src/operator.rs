@@ -10,6 +10,7 @@ mod destination;
 mod failover;
 mod flow;
 mod known_syncs;
+mod leftovers;
 mod plan;
 mod record_stream;
 mod status;
@@ -26,6 +27,7 @@ pub use self::{
     comparison::{Counts, Difference},
     failover::plan_failover,
     flow::Flow,
+    leftovers::{Leftover, LeftoverKind, RunningFlows, leftovers},
     plan::{Blocked, GroupPlan, PartitionPlan, Plan, Precision, Step},
     status::{FlowStatus, PartitionStatus, TaskStatus, flow_status},
     switchback::plan_switchback,

@@ -50,7 +50,7 @@ fn assert_exactly_once(source: &mut TestClient, target: &mut TestClient, topic: 
     }
 }
 
-fn exactly_once(properties: MirrorProperties, source: &str) -> MirrorProperties {
+pub(crate) fn exactly_once(properties: MirrorProperties, source: &str) -> MirrorProperties {
     let target = properties.target().to_owned();
     properties
         .set(&format!("{target}.exactly.once.source.support"), "enabled")

@@ -12,6 +12,7 @@ integration_tests::scenarios!(
     order_processors_go_on_with_the_next_order,
     a_group_in_use_on_the_target_is_left_alone,
     an_idle_group_on_a_transactional_topic_has_no_lag,
+    groups_follow_a_copy_that_is_made_again,
 );
 
 integration_tests::real_scenarios!(groups_stay_right_from_java_to_us_and_back);
@@ -198,6 +199,33 @@ fn an_idle_group_on_a_transactional_topic_has_no_lag(kafka: &mut Pair) {
         Some(target.log_end(&copy, 0, Isolation::ReadUncommitted)),
         "no lag"
     );
+    mirror.stop();
+}
+
+/// The copy is deleted on the target. What is copied from then on is all that it has.
+fn groups_follow_a_copy_that_is_made_again(kafka: &mut Pair) {
+    let (mut source, mut target) = (kafka.source.client(), kafka.target.client());
+    let properties = with_groups(flow(kafka, "again", "again-orders")).set("groups", "again-.*");
+    let copy = properties.mirrored("again-orders");
+    source.create_topic(Topic::new("again-orders", 1));
+    source.produce("again-orders", 0, Compression::None, &orders(0..100));
+    source.commit_offsets("again-end", &[("again-orders", 0, 100)]);
+    source.commit_offsets("again-midst", &[("again-orders", 0, 40)]);
+    let mut mirror = Heliograph::mirror_maker("again", &properties);
+    expect_next(&mut source, &mut target, "again-end", "again-orders", &copy, (0, 100));
+    expect_next(&mut source, &mut target, "again-midst", "again-orders", &copy, (0, 40));
+
+    target.delete_topic(&copy);
+    mirror.process().wait_for_line("what was copied before is not copied again", SOON);
+    // Whoever would now be sent to 100 would pass over what comes.
+    mirror.process().wait_for_line("past the end of the copy", SOON);
+    source.produce("again-orders", 0, Compression::None, &orders(100..130));
+    source.commit_offsets("again-end", &[("again-orders", 0, 110)]);
+    expect_next(&mut source, &mut target, "again-end", "again-orders", &copy, (0, 110));
+    let found = wait_until("a place for the other one", SOON, || {
+        target.committed_offset("again-midst", &copy, 0)
+    });
+    assert_eq!(found, 0, "all that there is, it has still to read");
     mirror.stop();
 }
 

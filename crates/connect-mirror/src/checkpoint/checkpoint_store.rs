@@ -42,23 +42,23 @@ impl CheckpointStore {
     }
 
     /// Translates what `group` has committed, and answers with the checkpoints that are news. `remote` names a topic on
-    /// the target, if it is one that is replicated.
+    /// the target, if it is one that is replicated; `translate` hears the partition on either side.
     pub(crate) fn advance(
         &mut self,
         group: &Arc<str>,
         committed: &HashMap<TopicPartition, OffsetAndMetadata>,
         mut remote: impl FnMut(&Arc<str>) -> Option<Arc<str>>,
-        translate: impl Fn(&TopicPartition, i64) -> Translation,
+        mut translate: impl FnMut(&TopicPartition, i64, &TopicPartition) -> Translation,
     ) -> Vec<Checkpoint> {
         let mut news = Vec::new();
         for (partition, committed) in committed {
             let Some(topic) = remote(&partition.topic) else {
                 continue;
             };
-            let Translation::At(downstream) = translate(partition, committed.offset) else {
+            let remote = TopicPartition::new(topic, partition.partition);
+            let Translation::At(downstream) = translate(partition, committed.offset, &remote) else {
                 continue;
             };
-            let remote = TopicPartition::new(topic, partition.partition);
             let position = Position {
                 upstream: committed.offset,
                 downstream,
@@ -83,6 +83,13 @@ impl CheckpointStore {
     /// A checkpoint could not be written: the next round makes it again.
     pub(crate) fn forget(&mut self, group: &str, remote: &TopicPartition) {
         if let Some(known) = self.groups.get_mut(group) {
+            known.remove(remote);
+        }
+    }
+
+    /// The copy is another one: no group's checkpoint about it holds any more.
+    pub(crate) fn forget_copy(&mut self, remote: &TopicPartition) {
+        for known in self.groups.values_mut() {
             known.remove(remote);
         }
     }
@@ -160,7 +167,7 @@ mod tests {
                     &"g".into(),
                     &HashMap::from([(source.clone(), committed)]),
                     |topic| Some(format!("A.{topic}").into()),
-                    |_, upstream| match slots.as_ref().map(|slots| slots.translate(upstream)) {
+                    |_, upstream, _| match slots.as_ref().map(|slots| slots.translate(upstream)) {
                         None => Translation::Unknown,
                         Some(None) => Translation::TooOld,
                         Some(Some(downstream)) => Translation::At(downstream),

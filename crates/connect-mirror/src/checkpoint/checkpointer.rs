@@ -4,25 +4,30 @@
 //! Its loop never waits for a request: a round runs beside it, one of each kind at a time, and comes back as an event.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     future::Future,
     pin::Pin,
     sync::Arc,
     time::Duration,
 };
 
-use kafka_client::Admin;
+use kafka_client::{Admin, Client, Error};
+use kafka_wire::TopicPartition;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     checkpoint_store::CheckpointStore,
     config::MirrorCheckpointTaskConfig,
+    end_markers::{EndMarkers, Found, look_behind},
     group_offset_sync::{SyncedGroups, sync_group_offsets},
     loading::{load_checkpoints, open},
     round::{Gathered, TopicKinds, gather},
 };
 use crate::{
-    environment::MirrorEnvironment, offset_sync_history, offset_sync_store::OffsetSyncStore, records::Checkpoint,
+    environment::MirrorEnvironment,
+    offset_sync_history,
+    offset_sync_store::{OffsetSyncStore, Translation},
+    records::Checkpoint,
     topic_reader::TopicReader,
 };
 
@@ -47,11 +52,14 @@ pub(super) struct Checkpointer {
     groups: Arc<[Arc<str>]>,
     source: Admin,
     target: Admin,
+    /// Reads copies at their ends.
+    copies: Client,
     emissions: mpsc::Sender<Emission>,
     /// Checkpoints that the target refused.
     refused: mpsc::Receiver<Checkpoint>,
     checkpoints: CheckpointStore,
     kinds: TopicKinds,
+    end_markers: EndMarkers,
     /// Names on the target of the topics that are replicated.
     remote_topics: HashMap<Arc<str>, Option<Arc<str>>>,
     /// Made, and not yet taken by the task.
@@ -61,6 +69,12 @@ pub(super) struct Checkpointer {
     failed_rounds: u32,
     group_sync_log: GroupSyncLog,
 }
+
+/// Positions, and what a look behind them has found.
+type Looked = (
+    Vec<(TopicPartition, i64)>,
+    Result<HashMap<TopicPartition, Found>, Error>,
+);
 
 /// A round that runs beside the loop, if there is one.
 type Round<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
@@ -79,6 +93,7 @@ impl Checkpointer {
             groups: config.assigned.iter().map(|group| Arc::from(&**group)).collect(),
             source: Admin::new(environment.client(&config.source_admin)),
             target: Admin::new(environment.client(&config.target_admin)),
+            copies: environment.client(&config.checkpoints_consumer.client),
             next_group_sync: config.sync_group_offsets_interval.map(|_| now),
             config: Arc::new(config),
             environment,
@@ -86,6 +101,7 @@ impl Checkpointer {
             refused,
             checkpoints: CheckpointStore::default(),
             kinds: TopicKinds::default(),
+            end_markers: EndMarkers::default(),
             remote_topics: HashMap::new(),
             made: None,
             next_emission: now,
@@ -142,6 +158,7 @@ impl Checkpointer {
     async fn follow(mut self, mut reader: TopicReader, mut syncs: OffsetSyncStore) {
         let mut gathering: Round<Gathered> = None;
         let mut group_sync: Round<SyncedGroups> = None;
+        let mut look: Round<Looked> = None;
         let emissions = self.emissions.clone();
         loop {
             let now = Instant::now();
@@ -157,8 +174,12 @@ impl Checkpointer {
             let sync = self.next_group_sync.filter(|_| group_sync.is_none());
             let due = [emission, sync].into_iter().flatten().min();
             tokio::select! {
-                () = read(&mut reader, &mut syncs) => {}
-                gathered = ended(&mut gathering) => self.on_gathered(gathered, &syncs),
+                () = read(&mut reader, &mut syncs) => self.forget_copies(syncs.take_renewed()),
+                gathered = ended(&mut gathering) => {
+                    self.on_gathered(gathered, &syncs);
+                    look = look.or_else(|| self.look_behind_ends());
+                }
+                looked = ended(&mut look) => self.on_looked(looked),
                 synced = ended(&mut group_sync) => self.group_sync_log.tell(&self.task_id, &synced),
                 permit = emissions.reserve(), if self.made.is_some() => match (permit, self.made.take()) {
                     (Ok(permit), Some(made)) => permit.send(made),
@@ -211,12 +232,57 @@ impl Checkpointer {
         Box::pin(gathered)
     }
 
+    /// What was said of copies that are gone would send groups past the end of the new ones.
+    fn forget_copies(&mut self, renewed: BTreeSet<TopicPartition>) {
+        for source in renewed {
+            let Some(remote) = self.config.remote_topic(&source.topic) else {
+                continue;
+            };
+            let remote = TopicPartition::new(remote, source.partition);
+            tracing::warn!(task = self.task_id, %remote, "the copy is not the one it was: groups are translated anew");
+            self.checkpoints.forget_copy(&remote);
+        }
+    }
+
+    fn look_behind_ends(&self) -> Round<Looked> {
+        let ends = self.end_markers.to_look_at();
+        if ends.is_empty() {
+            return None;
+        }
+        let (client, config) = (self.copies.clone(), self.config.clone());
+        Some(Box::pin(async move {
+            let found = look_behind(&client, &config.checkpoints_consumer, ends.clone()).await;
+            (ends, found)
+        }))
+    }
+
+    fn on_looked(&mut self, (ends, found): Looked) {
+        let found = found.unwrap_or_else(|error| {
+            tracing::debug!(
+                task = self.task_id,
+                error = error.chain(),
+                "the ends of copies cannot be read"
+            );
+            HashMap::new()
+        });
+        let mut is_news = false;
+        for (remote, from) in ends {
+            if let Some(found) = found.get(&remote) {
+                is_news |= self.end_markers.found(&remote, from, *found);
+            }
+        }
+        if is_news {
+            self.next_emission = Instant::now();
+        }
+    }
+
     fn on_gathered(&mut self, gathered: Gathered, syncs: &OffsetSyncStore) {
         self.kinds = gathered.kinds;
         let committed = match gathered.committed {
             Ok(committed) => committed,
             Err(error) => return self.on_failed_groups(self.groups.len(), &error),
         };
+        self.end_markers.begin_round();
         let mut made = Vec::new();
         let mut failed: Option<(usize, kafka_client::Error)> = None;
         for (group, committed) in committed {
@@ -230,6 +296,7 @@ impl Checkpointer {
                 }
             };
             let (kinds, config, remote_topics) = (&self.kinds, &self.config, &mut self.remote_topics);
+            let end_markers = &mut self.end_markers;
             let remote = |topic: &Arc<str>| match remote_topics.get(topic) {
                 Some(known) => known.clone(),
                 None => {
@@ -240,8 +307,14 @@ impl Checkpointer {
             };
             made.extend(
                 self.checkpoints
-                    .advance(&group, &committed, remote, |partition, upstream| {
-                        syncs.translate(partition, upstream, kinds.may_join(&partition.topic))
+                    .advance(&group, &committed, remote, |partition, upstream, remote| {
+                        let translation = syncs.translate(partition, upstream, kinds.may_join(&partition.topic));
+                        match translation {
+                            Translation::At(offset) if syncs.is_end(partition, offset) => {
+                                Translation::At(end_markers.pass(remote.clone(), offset))
+                            }
+                            other => other,
+                        }
                     }),
             );
         }
@@ -296,6 +369,7 @@ struct GroupSyncLog {
     active: Vec<Arc<str>>,
     rounds_with_active: u32,
     rounds_with_failures: u32,
+    rounds_past_end: u32,
 }
 
 impl GroupSyncLog {
@@ -319,6 +393,18 @@ impl GroupSyncLog {
                     "groups are in use on the target: their offsets there are left as they are"
                 );
             }
+        }
+        if let Some(first) = synced.past_end.first() {
+            self.rounds_past_end = self.rounds_past_end.saturating_add(1);
+            if self.rounds_past_end.is_power_of_two() {
+                tracing::warn!(
+                    task, offsets = synced.past_end.len(), group = %first.group, partition = %first.partition,
+                    offset = first.offset, end = first.end,
+                    "offsets are not written that are past the end of the copy: it lost records, or was made again"
+                );
+            }
+        } else {
+            self.rounds_past_end = 0;
         }
         let Some((first, error)) = synced.failed.first() else {
             self.rounds_with_failures = 0;

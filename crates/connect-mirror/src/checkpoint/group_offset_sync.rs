@@ -3,18 +3,25 @@
 //! State and offsets of a group are looked at right before its offsets are written, a few groups at a time; a group with
 //! members is never written, which the broker sees to as well. One group's trouble is its own.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use kafka_client::{
     Admin, Error,
     admin::{OffsetAndMetadata, PerItem},
+    config::IsolationLevel,
 };
 use kafka_wire::{ErrorCode, TopicPartition};
 
-use super::checkpoint_store::GroupCheckpoints;
+use super::{checkpoint_store::GroupCheckpoints, end_markers::ends_of};
 
 /// Groups looked at together: few, so that what was seen is fresh when it is acted on.
 const GROUPS_AT_ONCE: usize = 50;
+
+/// A group, and what is to be written for it.
+type GroupCommits = (Arc<str>, Vec<(TopicPartition, OffsetAndMetadata)>);
 
 type Offsets = HashMap<TopicPartition, OffsetAndMetadata>;
 
@@ -36,6 +43,17 @@ pub(crate) struct SyncedGroups {
     pub(crate) active: Vec<Arc<str>>,
     /// Groups that could not be looked at or written, and why.
     pub(crate) failed: Vec<(Arc<str>, Error)>,
+    /// Offsets that were not written because the copy ends before them.
+    pub(crate) past_end: Vec<PastEnd>,
+}
+
+/// An offset that the copy does not have.
+#[derive(Debug)]
+pub(crate) struct PastEnd {
+    pub(crate) group: Arc<str>,
+    pub(crate) partition: TopicPartition,
+    pub(crate) offset: i64,
+    pub(crate) end: i64,
 }
 
 /// One round over all groups with checkpoints.
@@ -47,7 +65,7 @@ pub(crate) async fn sync_group_offsets(admin: &Admin, groups: Vec<(Arc<str>, Gro
             let offsets = offsets_to_write(checkpoints, targets.get(group)?);
             (!offsets.is_empty()).then(|| (group.clone(), offsets))
         });
-        let commits: Vec<_> = commits.collect();
+        let commits = within_copies(admin, commits.collect(), &mut round).await;
         let groups: Vec<Arc<str>> = commits.iter().map(|(group, _)| group.clone()).collect();
         for (group, result) in per_group(admin.alter_offsets_of_groups(commits).await, &groups) {
             match result {
@@ -59,6 +77,34 @@ pub(crate) async fn sync_group_offsets(admin: &Admin, groups: Vec<(Arc<str>, Gro
     }
     round.active.sort();
     round
+}
+
+/// Leaves out what is past the end of the copy, which then is not the one that was mirrored: consumers would be sent where
+/// `auto.offset.reset` says. What nobody can tell the end of stays, and is the broker's to judge.
+async fn within_copies(admin: &Admin, commits: Vec<GroupCommits>, round: &mut SyncedGroups) -> Vec<GroupCommits> {
+    let partitions = commits.iter().flat_map(|(_, offsets)| offsets);
+    let partitions: BTreeSet<&TopicPartition> = partitions.map(|(partition, _)| partition).collect();
+    let ends = ends_of(admin.client(), partitions, IsolationLevel::ReadUncommitted).await;
+    let ends = ends.unwrap_or_default();
+    let mut kept = Vec::new();
+    for (group, mut offsets) in commits {
+        offsets.retain(|(partition, wanted)| {
+            let Some(end) = ends.get(partition).copied().filter(|end| wanted.offset > *end) else {
+                return true;
+            };
+            round.past_end.push(PastEnd {
+                group: group.clone(),
+                partition: partition.clone(),
+                offset: wanted.offset,
+                end,
+            });
+            false
+        });
+        if !offsets.is_empty() {
+            kept.push((group, offsets));
+        }
+    }
+    kept
 }
 
 /// The groups of `chunk` that may be written.

@@ -19,7 +19,10 @@ use super::{
     verify::extend_runs,
 };
 use crate::{
-    checkpoint::round::{TopicKinds, gather},
+    checkpoint::{
+        end_markers::look_behind,
+        round::{TopicKinds, gather},
+    },
     client_props::Side,
     mirror_client::{MirrorClient, TranslatedOffset},
     offset_sync_store::{OffsetSyncStore, Translation},
@@ -30,6 +33,8 @@ use crate::{
 struct SourceView {
     committed: HashMap<Arc<str>, Committed>,
     kinds: TopicKinds,
+    /// The ends of partitions where groups are further than what is known of the copies.
+    ends: HashMap<TopicPartition, i64>,
 }
 
 /// Plans the move of the groups that are asked for, or of all that the mirror's filter accepts, to the target.
@@ -42,7 +47,7 @@ pub async fn plan_failover(flow: &Flow, groups: &[String], source_timeout: Durat
     let mut notes = Vec::new();
     let checkpoints = checkpoints(flow, &is_wanted, &mut notes).await?;
     let known: BTreeSet<Arc<str>> = checkpoints.keys().map(|group| Arc::from(&**group)).collect();
-    let source = match tokio::time::timeout(source_timeout, ask_source(flow, &known, &is_wanted)).await {
+    let mut source = match tokio::time::timeout(source_timeout, ask_source(flow, &known, &is_wanted)).await {
         Ok(Ok(source)) => Some(source),
         Ok(Err(error)) => {
             notes.push(source_is_away(flow, &chain(&error)));
@@ -63,7 +68,7 @@ pub async fn plan_failover(flow: &Flow, groups: &[String], source_timeout: Durat
             }
         },
     };
-    if let (Some(source), Some(syncs)) = (&source, &mut syncs) {
+    if let (Some(source), Some(syncs)) = (&mut source, &mut syncs) {
         extend_to_groups(flow, source, syncs, &mut notes).await?;
     }
     let mut plan = Plan {
@@ -77,6 +82,9 @@ pub async fn plan_failover(flow: &Flow, groups: &[String], source_timeout: Durat
                 flow.config.checkpoints_topic, flow.pair.target
             ));
         }
+    }
+    if let Some(syncs) = &syncs {
+        pass_end_markers(flow, &mut plan, syncs).await?;
     }
     let ids = plan.group_ids();
     let there = flow
@@ -167,6 +175,7 @@ async fn ask_source(
     Ok(SourceView {
         committed: committed.collect(),
         kinds,
+        ends: HashMap::new(),
     })
 }
 
@@ -174,13 +183,13 @@ async fn ask_source(
 /// clusters are compared. Not on compacted topics: there equal records need not be the same ones.
 async fn extend_to_groups(
     flow: &Flow,
-    source: &SourceView,
+    source: &mut SourceView,
     syncs: &mut OffsetSyncStore,
     notes: &mut Vec<String>,
 ) -> Result<(), OperatorError> {
     let is_beyond = |origin: &TopicPartition, offset: i64| {
         let known = syncs.runs(origin).and_then(|runs| runs.end());
-        known.is_some_and(|known| offset > known.upstream) && source.kinds.may_join(&origin.topic)
+        known.is_some_and(|known| offset > known.upstream)
     };
     let positions = source.committed.values().flatten();
     let beyond: BTreeMap<TopicPartition, TopicPartition> = positions
@@ -197,13 +206,44 @@ async fn extend_to_groups(
     let sources = flow.ask(Side::Source, "the partitions", sources).await?;
     let targets = ranges_at(&flow.target, beyond.values().cloned(), IsolationLevel::ReadCommitted);
     let targets = flow.ask(Side::Target, "the partitions", targets).await?;
+    source.ends = sources
+        .iter()
+        .map(|(origin, range)| (origin.clone(), range.1))
+        .collect();
     for (origin, remote) in &beyond {
         let (Some(there), Some(here), Some(runs)) = (sources.get(origin), targets.get(remote), syncs.runs_mut(origin))
         else {
             continue;
         };
+        if !source.kinds.may_join(&origin.topic) {
+            continue;
+        }
         if let Err(error) = extend_runs(flow, (origin, remote), runs, (there.1, here.1)).await {
             notes.push(format!("{remote} cannot be compared with its source: {error}"));
+        }
+    }
+    Ok(())
+}
+
+/// Groups at the end of a copy go on behind the markers of transactions that lie there, as far as they can be read.
+async fn pass_end_markers(flow: &Flow, plan: &mut Plan, syncs: &OffsetSyncStore) -> Result<(), OperatorError> {
+    let mut partitions: Vec<&mut PartitionPlan> = plan
+        .groups
+        .iter_mut()
+        .flat_map(|group| &mut group.partitions)
+        .filter(|one| one.offset.is_some_and(|offset| syncs.is_end(&one.origin, offset)))
+        .collect();
+    let position = |one: &&mut PartitionPlan| Some((one.destination.clone(), one.offset?));
+    let positions: BTreeMap<TopicPartition, i64> = partitions.iter().filter_map(position).collect();
+    if positions.is_empty() {
+        return Ok(());
+    }
+    let (client, consumer) = flow.consumer(&flow.config.checkpoints_consumer);
+    let look = look_behind(&client, &consumer, positions.into_iter().collect());
+    let found = flow.ask(Side::Target, "the ends of the copies", look).await?;
+    for one in &mut partitions {
+        if let Some(found) = found.get(&one.destination) {
+            one.offset = Some(found.next);
         }
     }
     Ok(())
@@ -217,7 +257,8 @@ fn group_plans(
 ) -> Vec<GroupPlan> {
     let mut groups: BTreeMap<Arc<str>, BTreeMap<TopicPartition, PartitionPlan>> = BTreeMap::new();
     let kinds = source.map(|source| &source.kinds);
-    let translator = Translator { syncs, kinds };
+    let ends = source.map(|source| &source.ends);
+    let translator = Translator { syncs, kinds, ends };
     for (group, offsets) in checkpoints {
         let plans = groups.entry(Arc::from(&**group)).or_default();
         for (remote, checkpoint) in offsets {
@@ -258,6 +299,7 @@ fn group_plans(
 struct Translator<'a> {
     syncs: Option<&'a OffsetSyncStore>,
     kinds: Option<&'a TopicKinds>,
+    ends: Option<&'a HashMap<TopicPartition, i64>>,
 }
 
 impl Translator<'_> {
@@ -266,7 +308,10 @@ impl Translator<'_> {
         let Translation::At(offset) = self.syncs?.translate(origin, upstream, may_join) else {
             return None;
         };
-        let precision = match self.syncs?.behind(origin, upstream, may_join) {
+        // Nobody has read what the source does not have.
+        let end = self.ends.and_then(|ends| ends.get(origin)).copied();
+        let read = end.map_or(upstream, |end| upstream.min(end));
+        let precision = match self.syncs?.behind(origin, read, may_join) {
             Some(0) => Precision::Exact,
             Some(behind) => Precision::Behind(behind),
             None => Precision::Unknown,
@@ -281,10 +326,8 @@ impl Translator<'_> {
         checkpoint: &TranslatedOffset,
     ) -> PartitionPlan {
         let fresh = self.translate(&origin, checkpoint.upstream);
-        let (offset, precision) = match fresh {
-            Some((offset, precision)) if offset >= checkpoint.downstream => (offset, precision),
-            _ => (checkpoint.downstream, Precision::Unknown),
-        };
+        let known = (checkpoint.downstream, Precision::Unknown);
+        let (offset, precision) = fresh.map_or(known, |fresh| better(fresh, checkpoint.downstream));
         PartitionPlan {
             origin,
             origin_offset: checkpoint.upstream,
@@ -312,6 +355,17 @@ impl Translator<'_> {
         let (offset, precision) = match (fresh, usable) {
             (Some((offset, precision)), None) => (Some(offset), precision),
             (Some((offset, precision)), Some(known)) if Some(offset) >= known.offset => (Some(offset), precision),
+            (
+                Some(fresh),
+                Some(PartitionPlan {
+                    origin_offset,
+                    offset: Some(known),
+                    ..
+                }),
+            ) if origin_offset == upstream => {
+                let (offset, precision) = better(fresh, known);
+                (Some(offset), precision)
+            }
             (_, Some(known)) if known.origin_offset == upstream => (known.offset, known.precision),
             (_, Some(known)) => (known.offset, Precision::Behind(upstream - known.origin_offset)),
             (None, None) => (None, Precision::Unknown),
@@ -326,6 +380,41 @@ impl Translator<'_> {
             precision,
             step: Step::Nothing,
             left_behind: 0,
+        }
+    }
+}
+
+/// Of two answers for one position the greater, if it is possible: more than `fresh` is behind, a checkpoint cannot be
+/// ahead of it, unless it was made for a topic that is no longer there.
+fn better(fresh: (i64, Precision), checkpoint: i64) -> (i64, Precision) {
+    let (offset, precision) = fresh;
+    match precision {
+        _ if offset >= checkpoint => fresh,
+        Precision::Unknown => (checkpoint, Precision::Unknown),
+        Precision::Behind(records) if records > checkpoint - offset => {
+            (checkpoint, Precision::Behind(records - (checkpoint - offset)))
+        }
+        Precision::Behind(records) if records == checkpoint - offset => (checkpoint, Precision::Exact),
+        Precision::Behind(_) | Precision::Exact => fresh,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_counts_as_far_as_it_can_be_right() {
+        use Precision::{Behind, Exact, Unknown};
+        for (fresh, checkpoint, expected) in [
+            ((10, Exact), 9, (10, Exact)),
+            ((10, Exact), 500, (10, Exact)),
+            ((10, Behind(5)), 12, (12, Behind(3))),
+            ((10, Behind(5)), 15, (15, Exact)),
+            ((10, Behind(5)), 16, (10, Behind(5))),
+            ((10, Unknown), 12, (12, Unknown)),
+        ] {
+            assert_eq!(better(fresh, checkpoint), expected, "{fresh:?} {checkpoint}");
         }
     }
 }

@@ -94,6 +94,10 @@ impl PartitionPlan {
     /// offset and its end.
     pub(crate) fn decide(&mut self, committed: Option<i64>, there: Option<(i64, i64)>) {
         self.committed = committed;
+        if self.offset.is_none() && self.origin_offset == 0 && there.is_some_and(|(_, end)| end == 0) {
+            // Nothing was read, and nothing is there: nothing can be passed over.
+            (self.offset, self.precision) = (Some(0), Precision::Exact);
+        }
         self.step = match (self.offset, there) {
             (_, None) => Step::Blocked(Blocked::NoPartition),
             (None, _) => Step::Blocked(Blocked::NoTranslation),
@@ -165,5 +169,15 @@ mod tests {
             Step::Blocked(Blocked::PastEnd(39))
         );
         assert_eq!(step(None, None, Some((0, 50))).0, Step::Blocked(Blocked::NoTranslation));
+        assert_eq!(step(None, None, Some((0, 0))).0, Step::Blocked(Blocked::NoTranslation));
+        plan.origin_offset = 0;
+        plan.decide(None, Some((0, 0)));
+        assert_eq!(
+            (plan.step, plan.offset, plan.precision),
+            (Step::Commit, Some(0), Precision::Exact)
+        );
+        plan.offset = None;
+        plan.decide(None, Some((0, 50)));
+        assert_eq!(plan.step, Step::Blocked(Blocked::NoTranslation), "somebody wrote there");
     }
 }

@@ -289,7 +289,7 @@ fn group_objection(group: &GroupPlan) -> Option<String> {
 
 /// A record of the offsets topic, if it is about this flow: `["MirrorSourceConnector",{"cluster":…}]`. The stored offset is
 /// that of the last record that was copied.
-fn stored_offset(
+pub(super) fn stored_offset(
     flow: &Flow,
     names: &ConnectorNames,
     key: Option<&[u8]>,
