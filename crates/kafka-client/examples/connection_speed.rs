@@ -1,26 +1,44 @@
 //! What reading and writing large frames costs, without a broker: `cargo run --release -p kafka-client --example connection_speed`.
 //! A thread answers every request of the connection with a frame of the given size; shown are MB/s and CPU of this process
-//! less the thread's own.
+//! less the thread's own. With `-- tls` all of it goes over TLS.
 
 #![allow(clippy::print_stdout, reason = "it is a program for people")]
 #![allow(clippy::disallowed_methods, reason = "the peer is a plain blocking thread")]
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use config_def::Props;
 use kafka_client::connection::ConnectionOptions;
-use kafka_client::{Connection, Dialer, RequestFrame};
+use kafka_client::{ClientConfig, Connection, Dialer, RequestFrame};
 use kafka_protocol::messages::ApiKey;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 const IN_FLIGHT: usize = 3;
+const TESTDATA: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../tls-config/testdata/security/test-only-"
+);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let port = listener.local_addr()?.port();
-    std::thread::spawn(move || serve(&listener));
+    let over_tls = std::env::args().nth(1).is_some_and(|arg| arg == "tls");
+    let mut props = Props::from([("bootstrap.servers".to_owned(), format!("127.0.0.1:{port}"))]);
+    if over_tls {
+        props.insert("security.protocol".into(), "SSL".into());
+        props.insert("ssl.truststore.type".into(), "PEM".into());
+        props.insert("ssl.truststore.location".into(), format!("{TESTDATA}ca.pem"));
+    }
+    let security = ClientConfig::parse(&props)?.security;
+    let server = over_tls.then(server).transpose()?;
+    std::thread::spawn(move || serve(&listener, server));
     for (direction, answer_bytes, request_bytes) in [
         ("read", 1 << 20, 32),
         ("read", 6 << 20, 32),
@@ -31,6 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("write", 32, 4 << 20),
     ] {
         let stream = Dialer::tcp().dial("127.0.0.1", port).await?;
+        let stream = security.secure(stream, "127.0.0.1", port, Duration::from_secs(10)).await?;
         let connection = Connection::open(stream, "peer".into(), &ConnectionOptions::default()).await?;
         let total = 2usize << 30;
         let size = answer_bytes.max(request_bytes);
@@ -82,15 +101,32 @@ fn cpu_ms() -> u64 {
         * 10
 }
 
-fn serve(listener: &TcpListener) {
+fn server() -> Result<Arc<ServerConfig>, Box<dyn std::error::Error>> {
+    let pem = std::fs::read(format!("{TESTDATA}kafka.pem"))?;
+    let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>()?;
+    let provider = Arc::new(rustls_graviola::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, PrivateKeyDer::from_pem_slice(&pem)?)?;
+    Ok(Arc::new(config))
+}
+
+fn serve(listener: &TcpListener, tls: Option<Arc<ServerConfig>>) {
     for stream in listener.incoming().flatten() {
         let _ = stream.set_nodelay(true);
-        let _ = answer(stream);
+        let _ = match &tls {
+            None => answer(stream),
+            Some(config) => {
+                let session = ServerConnection::new(config.clone()).expect("it was just made");
+                answer(StreamOwned::new(session, stream))
+            }
+        };
     }
 }
 
 /// Answers ApiVersions with nothing on offer, and every other request with as many bytes as its body's first four say.
-fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+fn answer(mut stream: impl Read + Write) -> std::io::Result<()> {
     let mut frame = vec![0; 8 << 20];
     let answer = vec![0u8; 8 << 20];
     loop {

@@ -123,7 +123,7 @@ impl Security {
     }
 
     /// Puts TLS over a fresh stream, if it is to be.
-    pub(crate) async fn secure(
+    pub async fn secure(
         &self,
         stream: Stream,
         host: &str,
