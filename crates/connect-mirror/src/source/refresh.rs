@@ -14,7 +14,7 @@ use super::{
     discovery::{Discovered, discover},
     flow::first_of,
     own_config::{CLUSTER_CHANGE_POLICY, LOOP_DETECTION},
-    remote_topics::RemoteTopics,
+    remote_topics::{Creation, RemoteTopics},
     topic_rules::TopicRules,
     topics::{PartitionCounts, Plan},
 };
@@ -260,11 +260,14 @@ async fn complete_target(
     let mut failures = Vec::new();
     for (missing, result) in remote_topics.create(plan.create).await {
         match result {
-            Ok(()) => {
+            Ok(creation) => {
                 let (topic, remote, partitions) = (&missing.topic, &missing.remote, missing.partitions);
-                match known.target.topics.contains_key(remote) {
-                    false => tracing::info!(flow, %topic, %remote, partitions, "created remote topic"),
-                    true => tracing::warn!(
+                match (creation, known.target.topics.contains_key(remote)) {
+                    (Creation::WasThere, _) => tracing::debug!(flow, %topic, %remote, "remote topic was already there"),
+                    (Creation::Created, false) => {
+                        tracing::info!(flow, %topic, %remote, partitions, "created remote topic")
+                    }
+                    (Creation::Created, true) => tracing::warn!(
                         flow, %topic, %remote, partitions,
                         "remote topic was deleted on the target and is made again; what was copied before is not copied again"
                     ),

@@ -41,7 +41,15 @@ pub(super) type RefusedSetting = (Arc<str>, String, Option<String>);
 /// Topic settings by name.
 type Settings = BTreeMap<String, String>;
 
-type Outcomes<T> = Vec<(T, Result<(), ConnectError>)>;
+type Outcomes<T, R = ()> = Vec<(T, Result<R, ConnectError>)>;
+
+/// How a remote topic that was missing came to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Creation {
+    Created,
+    /// Somebody was faster, or the broker that was asked what there is has not heard of it yet.
+    WasThere,
+}
 
 impl RemoteTopics {
     pub(crate) fn new(config: Arc<MirrorSourceConfig>, source: Client, target: Client) -> Self {
@@ -64,7 +72,7 @@ impl RemoteTopics {
     }
 
     /// Creates remote topics with the settings of their sources.
-    pub(crate) async fn create(&self, missing: Vec<MissingTopic>) -> Outcomes<MissingTopic> {
+    pub(crate) async fn create(&self, missing: Vec<MissingTopic>) -> Outcomes<MissingTopic, Creation> {
         let mut outcomes = Vec::new();
         for chunk in chunks(&missing, |topic| topic.partitions) {
             match self.create_chunk(chunk).await {
@@ -78,7 +86,10 @@ impl RemoteTopics {
         outcomes
     }
 
-    async fn create_chunk(&self, missing: &[MissingTopic]) -> Result<Outcomes<MissingTopic>, kafka_client::Error> {
+    async fn create_chunk(
+        &self,
+        missing: &[MissingTopic],
+    ) -> Result<Outcomes<MissingTopic, Creation>, kafka_client::Error> {
         let names: Vec<_> = missing.iter().map(|topic| topic.topic.clone()).collect();
         let mut described = self.source.describe_topic_configs(&names).await?;
         let (mut outcomes, mut requests, mut asked) = (Vec::new(), Vec::new(), Vec::new());
@@ -105,9 +116,9 @@ impl RemoteTopics {
                 Some(Ok(_)) | None => Ok(()),
             };
             let result = match result {
-                // Somebody was faster.
-                Err(error) if error.code() == Some(ErrorCode::TOPIC_ALREADY_EXISTS) => Ok(()),
-                result => result.map_err(|error| self.not_created(topic, error)),
+                Ok(()) => Ok(Creation::Created),
+                Err(error) if error.code() == Some(ErrorCode::TOPIC_ALREADY_EXISTS) => Ok(Creation::WasThere),
+                Err(error) => Err(self.not_created(topic, error)),
             };
             outcomes.push((topic.clone(), result));
         }
@@ -235,5 +246,35 @@ mod tests {
         assert_eq!(sizes(&[1; 120]), [50, 50, 20]);
         assert_eq!(sizes(&[500; 20]), [4, 4, 4, 4, 4]);
         assert_eq!(sizes(&[1, 9_000, 1_500, 500, 1]), [1, 1, 2, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_topic_that_was_there_is_not_said_to_be_made() {
+        let cluster = || kafka_embedded::Cluster::builder().auto_create_topics(false).start();
+        let (source, target) = (cluster().await.expect("a source"), cluster().await.expect("a target"));
+        source.create_topic("orders", 1, &[]).expect("a topic at the source");
+        let props = [
+            ("name", "source".to_owned()),
+            ("connector.class", "MirrorSourceConnector".to_owned()),
+            ("source.cluster.alias", "A".to_owned()),
+            ("target.cluster.alias", "B".to_owned()),
+            ("source.cluster.bootstrap.servers", source.bootstrap_servers()),
+            ("target.cluster.bootstrap.servers", target.bootstrap_servers()),
+            ("replication.factor", "1".to_owned()),
+        ];
+        let props = props.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        let config = MirrorSourceConfig::parse(&props).expect("a good configuration");
+        let client = |config: &kafka_client::ClientConfig| Client::new(config.clone(), kafka_client::Dialer::tcp());
+        let (from, to) = (client(&config.source_admin), client(&config.target_admin));
+        let remote_topics = RemoteTopics::new(Arc::new(config), from, to);
+        for expected in [Creation::Created, Creation::WasThere] {
+            let missing = MissingTopic {
+                topic: "orders".into(),
+                remote: "A.orders".into(),
+                partitions: 1,
+            };
+            let outcome = remote_topics.create(vec![missing]).await.pop().expect("an outcome");
+            assert_eq!(outcome.1.expect("it is there"), expected);
+        }
     }
 }
