@@ -70,6 +70,29 @@ impl Client {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<OtherAnswer, Error> {
+        self.exchange(None, method, url, headers, body).await
+    }
+
+    /// The same at another address than the URL says.
+    pub(crate) async fn ask_at(
+        &self,
+        address: &str,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<OtherAnswer, Error> {
+        self.exchange(Some(address), method, url, headers, body).await
+    }
+
+    async fn exchange(
+        &self,
+        at: Option<&str>,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<OtherAnswer, Error> {
         let bad_url = || Error::Url { url: url.to_owned() };
         let uri: Uri = url.parse().map_err(|_| bad_url())?;
         let (is_https, default_port) = match uri.scheme_str() {
@@ -78,7 +101,10 @@ impl Client {
             _ => return Err(bad_url()),
         };
         let authority = uri.authority().ok_or_else(bad_url)?;
-        let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(default_port));
+        let address = match at {
+            Some(address) => address.to_owned(),
+            None => format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(default_port)),
+        };
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;

@@ -11,6 +11,7 @@ mod cors;
 mod entities;
 mod error;
 mod forward;
+mod health;
 mod listener;
 mod loggers;
 mod login;
@@ -31,6 +32,7 @@ const KAFKA_VERSION: &str = connect_plugins::KAFKA_VERSION;
 
 pub use self::{
     forward::{FlowClient, RestClient},
+    health::{HealthError, ask_health},
     loggers::{Level, LogFilter, Loggers, ROOT},
     resources::Api,
     server::{Error, Flow, Server},

@@ -8,7 +8,7 @@ use std::{
     time::SystemTime,
 };
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use base64::{
     Engine,
     alphabet::STANDARD,
@@ -92,6 +92,23 @@ impl Login {
         Ok(Self {
             modules: modules.collect::<Result<_, _>>()?,
         })
+    }
+
+    /// What the first user of the files would send, for who may read them; `None`: everybody is let in.
+    pub(crate) async fn first_user(&self) -> Result<Option<HeaderValue>, String> {
+        for LoginModule { users, .. } in &self.modules {
+            let file = users.path.display();
+            let bytes = tokio::fs::read(&users.path).await;
+            let bytes = bytes.map_err(|error| format!("{file} cannot be read: {error}"))?;
+            let users = properties::parse(&bytes).map_err(|error| format!("{file}: {error}"))?;
+            if let Some((user, password)) = users.props().into_iter().find(|(user, _)| !user.contains(':')) {
+                let value = format!("Basic {}", BASE64.encode(format!("{user}:{password}")));
+                let mut value = HeaderValue::try_from(value).map_err(|error| format!("{file}: {error}"))?;
+                value.set_sensitive(true);
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether whoever sent these headers may go on. A module that does not know the user abstains (it returns false

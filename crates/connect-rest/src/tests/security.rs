@@ -248,3 +248,20 @@ async fn packed_bodies_are_not_unpacked() {
         assert_eq!(status_of(&answer), status, "{encoding}: {answer}");
     }
 }
+
+#[tokio::test]
+async fn health_is_asked_as_the_first_user() {
+    let users = users();
+    let server = start(&users).await;
+    let mut settings = props(&[EXTENSION]);
+    settings.insert("listeners".to_owned(), format!("http://{}", server.address));
+    let said = crate::ask_health(&settings, &users.system)
+        .await
+        .expect("it is healthy");
+    assert!(said.contains("healthy"), "{said}");
+    settings.remove("rest.extension.classes");
+    let error = crate::ask_health(&settings, &users.system)
+        .await
+        .expect_err("as nobody");
+    assert!(error.to_string().contains("401"), "{error}");
+}

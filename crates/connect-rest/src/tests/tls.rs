@@ -461,3 +461,28 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn health_is_asked_with_the_worker_s_own_certificate() {
+    let required = [SERVER, &[("ssl.client.auth", "required")]].concat();
+    let server = start(&required).await;
+    let settings = |more: &[(&str, &str)]| {
+        let mut all = props(&[("listeners", &format!("https://127.0.0.1:{}", server.address.port()))]);
+        all.extend(with_files(&required));
+        all.extend(props(more));
+        all
+    };
+    let said = crate::ask_health(&settings(&[]), &Props::new())
+        .await
+        .expect("it is healthy");
+    assert!(said.contains("healthy"), "{said}");
+    let by_name = settings(&[("rest.advertised.host.name", "kafka.test")]);
+    crate::ask_health(&by_name, &Props::new())
+        .await
+        .expect("the name is the certificate's");
+    let other_name = settings(&[("rest.advertised.host.name", "other.test")]);
+    let error = crate::ask_health(&other_name, &Props::new())
+        .await
+        .expect_err("it is for another name");
+    assert!(error.to_string().contains("https://other.test:"), "{error}");
+}
