@@ -421,12 +421,39 @@ async fn sleep_until<J>(due: Option<(J, Instant)>) {
     }
 }
 
-/// The first failure of many, saying how many more there are.
+/// Failures that one line of the log names.
+const NAMED_FAILURES: usize = 3;
+
+/// The first failures of many, saying how many more there are: one that lasts must not hide the others for ever.
 pub(crate) fn first_of(failures: Vec<ConnectError>) -> Result<(), ConnectError> {
-    let more = failures.len().saturating_sub(1);
-    match failures.into_iter().next() {
-        None => Ok(()),
-        Some(error) if more == 0 => Err(error),
-        Some(error) => Err(ConnectError::new(format!("{} (and {more} more)", error.chain()))),
+    let more = failures.len().saturating_sub(NAMED_FAILURES);
+    if failures.len() < 2 {
+        return failures.into_iter().next().map_or(Ok(()), Err);
+    }
+    let named: Vec<String> = failures.iter().take(NAMED_FAILURES).map(ConnectError::chain).collect();
+    let named = named.join("; ");
+    Err(ConnectError::new(match more {
+        0 => named,
+        more => format!("{named} (and {more} more)"),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_lasts_does_not_hide_the_next() {
+        let said = |topics: &[&str]| {
+            let failures = topics.iter().map(|topic| ConnectError::new(format!("no {topic}")));
+            first_of(failures.collect()).map_err(|error| error.to_string())
+        };
+        assert_eq!(said(&[]), Ok(()));
+        assert_eq!(said(&["a"]), Err("no a".to_owned()));
+        assert_eq!(said(&["a", "b"]), Err("no a; no b".to_owned()));
+        assert_eq!(
+            said(&["a", "b", "c", "d", "e"]),
+            Err("no a; no b; no c (and 2 more)".to_owned())
+        );
     }
 }

@@ -104,7 +104,15 @@ fn what_to_change(code: Option<ErrorCode>, target: &TopicPartition) -> String {
             "allow the mirror's principal IDEMPOTENT_WRITE on the target cluster".to_owned()
         }
         Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID) => {
-            format!("create {target} on the target, or let the mirror do so at its next topic refresh")
+            format!(
+                "{target} is made at the next topic refresh: if that fails, its warning says why; or make it on the target"
+            )
+        }
+        Some(ErrorCode::INVALID_TOPIC_EXCEPTION) => {
+            format!(
+                "no cluster takes a topic named {topic}: names have at most 249 characters; leave the source topic out with \
+                 topics.exclude, or give the source a shorter alias"
+            )
         }
         Some(ErrorCode::INVALID_TIMESTAMP) => {
             format!(
@@ -124,5 +132,20 @@ fn what_to_change(code: Option<ErrorCode>, target: &TopicPartition) -> String {
         }
         Some(_) => format!("see the log of the target broker that leads {target}"),
         None => format!("see whether the target is up and {target} has a leader"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_no_cluster_takes_is_not_looked_for_in_its_log() {
+        let target = TopicPartition::new("a.long", 0);
+        let advice = what_to_change(Some(ErrorCode::INVALID_TOPIC_EXCEPTION), &target);
+        assert!(
+            advice.contains("249 characters") && advice.contains("topics.exclude"),
+            "{advice}"
+        );
     }
 }
