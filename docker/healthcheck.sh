@@ -1,11 +1,7 @@
 #!/bin/sh
-# Asks the process of this container how it is. HELIOGRAPH_HEALTH_URL says where, if its REST API is not where it usually is.
-ask() {
-    curl --fail --silent --show-error --max-time 5 "$1"
-}
+# Asks the process of this container how it is, where and as whom its own settings say: over http or https, with its certificate,
+# as one of its users. HELIOGRAPH_HEALTH_URL says where else to ask; it is curl that asks then.
 if [ -n "${HELIOGRAPH_HEALTH_URL:-}" ]; then
-    ask "$HELIOGRAPH_HEALTH_URL"
-else
-    # MirrorMaker 2 listens there for this alone (HELIOGRAPH_REST_LISTENERS); a worker has its REST API.
-    ask http://127.0.0.1:18083/health || ask http://127.0.0.1:8083/health
+    exec curl --fail --silent --show-error --max-time 5 "$HELIOGRAPH_HEALTH_URL"
 fi
+exec heliograph health --process 1

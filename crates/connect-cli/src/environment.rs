@@ -1,6 +1,10 @@
 //! Settings from the environment, as images of Kafka take them, and variables that are meant for a JVM.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use tracing::info;
@@ -170,6 +174,19 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// A file's, the environment's, or both.
+    pub(crate) fn new(file: Option<PathBuf>, environment: bool) -> Self {
+        Self { file, environment }
+    }
+
+    /// The same for somebody whose working directory is another than the one that the file's name is relative to.
+    pub(crate) fn within(self, directory: &Path) -> Self {
+        Self {
+            file: self.file.map(|file| directory.join(file)),
+            ..self
+        }
+    }
+
     /// A file's, and no others.
     pub(crate) fn of_file(file: PathBuf) -> Self {
         Self {

@@ -7,6 +7,7 @@ mod clock;
 mod connect_worker;
 mod connector_file;
 mod environment;
+mod health;
 mod java_options;
 mod leftovers;
 mod logging;
@@ -71,6 +72,8 @@ enum Command {
         #[arg(value_name = "connector.properties")]
         connectors: Vec<PathBuf>,
     },
+    /// How a worker or a mirror of this machine is, asked as its settings say: for health checks.
+    Health(health::HealthArguments),
     /// What is known of consumer groups' offsets on the other cluster.
     Offsets {
         #[command(subcommand)]
@@ -154,6 +157,7 @@ fn main() -> ExitCode {
             Command::ConnectStandalone { file, connectors } => {
                 connect_worker::main(&Settings::of_file(file), Mode::Standalone(connectors), loggers).await
             }
+            Command::Health(arguments) => health::main(arguments).await,
             Command::Offsets { command } => offsets::main(command).await,
             Command::UpstreamClusters(arguments) => upstream_clusters::main(arguments).await,
             Command::Failover { command } => moving::main(moving::Way::Failover, command).await,

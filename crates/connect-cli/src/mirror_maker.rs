@@ -35,7 +35,7 @@ const EXIT_START_FAILED: u8 = 2;
 /// Kafka's exit code when a worker ends by itself.
 const EXIT_WORKER_FAILED: u8 = 3;
 /// Ours: where what the flows do can be looked at over HTTP. Kafka's dedicated mode has nothing like it.
-const REST_LISTENERS: &str = "heliograph.rest.listeners";
+pub(crate) const REST_LISTENERS: &str = "heliograph.rest.listeners";
 /// Ours: whether limits can be changed there.
 const REST_LIMITS: &str = "heliograph.rest.limits.enabled";
 /// Keys that are for the process, and so for no flow.
