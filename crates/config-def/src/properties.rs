@@ -59,9 +59,13 @@ impl PropertiesFile {
     }
 }
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Reads a file. Its bytes are ISO-8859-1: other characters are written `\uXXXX`. (Half a surrogate pair becomes U+FFFD,
-/// which Java would keep.)
+/// which Java would keep.) A byte order mark, which some editors write, is passed over; Java takes it for the first key's
+/// beginning.
 pub fn parse(bytes: &[u8]) -> Result<PropertiesFile, Error> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let mut entries = Vec::new();
     let mut lines = LogicalLines { bytes, at: 0, line: 1 };
     while let Some((text, line)) = lines.next_line() {
@@ -260,6 +264,13 @@ mod tests {
         check("\\\n#c=1", &[]);
         check("a=x\n#y\\\n\u{85}", &[("a", "x"), ("\u{85}", "")]);
         check("a=1\na=2", &[("a", "2")]);
+    }
+
+    #[test]
+    fn what_an_editor_puts_before_the_first_key_is_no_part_of_it() {
+        let file = parse(b"\xef\xbb\xbfclusters = A, B\nk = \xef\xbb\xbf\n").expect("a good file");
+        assert_eq!(file.props()["clusters"], "A, B");
+        assert_eq!(file.props()["k"], "\u{ef}\u{bb}\u{bf}");
     }
 
     #[test]
