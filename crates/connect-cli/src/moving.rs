@@ -8,7 +8,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use connect_mirror::{
     client_props::Side,
@@ -117,8 +117,15 @@ async fn run(way: Way, arguments: &MovingArguments, may_write: Option<bool>) -> 
     };
     let notes = plan.notes.clone();
     let (all, mut progress) = (plan.groups.len() as u64, Progress::new());
-    let tell = |done: usize| progress.part(way.name(), "groups", (done as u64, all));
-    let applied = apply(&flow, way.destination(), plan, allow_rewind, tell).await?;
+    let mut looked_at = 0;
+    let tell = |done: usize| {
+        looked_at = done as u64;
+        progress.part(way.name(), "groups", (looked_at, all));
+    };
+    let applied = apply(&flow, way.destination(), plan, allow_rewind, tell).await;
+    let applied = applied.with_context(|| {
+        format!("stopped after {looked_at} of {all} groups; what was committed stays, and apply may be repeated")
+    })?;
     drop(progress);
     let is_done = all_found && applied.iter().all(|one| one.committed.is_ok() && one.plan.is_ready());
     let text = match json {

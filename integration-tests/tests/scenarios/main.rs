@@ -22,6 +22,7 @@ mod limits;
 mod loops;
 mod losses;
 mod metrics;
+mod odd_groups;
 mod policies;
 mod remote_clusters;
 mod rest_security;

@@ -67,6 +67,7 @@ pub(super) struct Checkpointer {
     next_emission: Instant,
     next_group_sync: Option<Instant>,
     failed_rounds: u32,
+    missing_syncs: MissingSyncs,
     group_sync_log: GroupSyncLog,
 }
 
@@ -106,6 +107,7 @@ impl Checkpointer {
             made: None,
             next_emission: now,
             failed_rounds: 0,
+            missing_syncs: MissingSyncs::default(),
             group_sync_log: GroupSyncLog::default(),
         }
     }
@@ -283,6 +285,7 @@ impl Checkpointer {
             Err(error) => return self.on_failed_groups(self.groups.len(), &error),
         };
         self.end_markers.begin_round();
+        let (mut has_positions, mut has_syncs) = (false, false);
         let mut made = Vec::new();
         let mut failed: Option<(usize, kafka_client::Error)> = None;
         for (group, committed) in committed {
@@ -309,6 +312,8 @@ impl Checkpointer {
                 self.checkpoints
                     .advance(&group, &committed, remote, |partition, upstream, remote| {
                         let translation = syncs.translate(partition, upstream, kinds.may_join(&partition.topic));
+                        has_positions |= upstream > 0;
+                        has_syncs |= translation != Translation::Unknown;
                         match translation {
                             Translation::At(offset) if syncs.is_end(partition, offset) => {
                                 Translation::At(end_markers.pass(remote.clone(), offset))
@@ -316,6 +321,15 @@ impl Checkpointer {
                             other => other,
                         }
                     }),
+            );
+        }
+        if self.missing_syncs.is_news(has_positions, has_syncs) {
+            tracing::warn!(
+                task = self.task_id,
+                topic = self.config.offset_syncs_topic,
+                groups = self.groups.len(),
+                "there is no offset sync of any topic that the groups read, and so no checkpoint: does the source connector run, and \
+                 has it the same aliases, topics, offset-syncs.topic.location and replication.policy.*?"
             );
         }
         match failed {
@@ -361,6 +375,26 @@ async fn read(reader: &mut TopicReader, syncs: &mut OffsetSyncStore) {
     reader
         .read(|record| offset_sync_history::take(syncs, record, |_| true))
         .await;
+}
+
+/// Known pitfall 21: connectors that do not fit together write and read different topics, and nobody says anything.
+#[derive(Debug, Default)]
+struct MissingSyncs {
+    rounds: u32,
+}
+
+impl MissingSyncs {
+    /// Copies begin with a sync, but not at once.
+    const PATIENT_ROUNDS: u32 = 4;
+
+    /// Whether a round with these findings is to be spoken of: ever more rarely.
+    fn is_news(&mut self, has_positions: bool, has_syncs: bool) -> bool {
+        self.rounds = match has_positions && !has_syncs {
+            true => self.rounds.saturating_add(1),
+            false => 0,
+        };
+        self.rounds >= Self::PATIENT_ROUNDS && self.rounds.is_power_of_two()
+    }
 }
 
 /// Says what came of writing groups' offsets: what is new at once, what lasts ever more rarely.
@@ -424,5 +458,28 @@ impl GroupSyncLog {
                 "offsets of groups cannot be written on the target; trying again with the next round"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn syncs_that_do_not_come_are_spoken_of_ever_more_rarely() {
+        let mut missing = MissingSyncs::default();
+        let spoken = |missing: &mut MissingSyncs, rounds: u32| {
+            let rounds = 1..=rounds;
+            rounds.filter(|_| missing.is_news(true, false)).count()
+        };
+        assert_eq!(spoken(&mut missing, 3), 0, "patience");
+        assert_eq!(spoken(&mut missing, 1), 1);
+        assert_eq!(spoken(&mut missing, 12), 2, "at 8 and 16");
+        assert!(!missing.is_news(true, true));
+        assert_eq!(spoken(&mut missing, 3), 0, "from the beginning");
+        assert!(
+            (0..9).all(|_| !missing.is_news(false, false)),
+            "nobody has read anything"
+        );
     }
 }
