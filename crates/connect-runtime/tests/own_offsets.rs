@@ -145,3 +145,37 @@ async fn records_that_go_to_another_cluster_take_their_offsets_along() {
         worker.stop().await;
     }
 }
+
+#[tokio::test]
+async fn a_cluster_that_is_away_when_a_task_starts_is_waited_for() {
+    let (target, elsewhere) = (Target::any().await, Target::embedded().await);
+    elsewhere.create_topic("numbers", 4, &[]).await;
+    let servers = elsewhere.worker_props(&[])["bootstrap.servers"].clone();
+    let mine = elsewhere.topic("mine");
+    let connector = connector(
+        &elsewhere.topic("numbers"),
+        &[
+            ("producer.override.bootstrap.servers", servers.as_str()),
+            ("consumer.override.bootstrap.servers", &servers),
+            ("admin.override.bootstrap.servers", &servers),
+            ("admin.override.default.api.timeout.ms", "100"),
+            ("admin.override.request.timeout.ms", "50"),
+            ("offsets.storage.topic", &mine),
+        ],
+    );
+    let cluster = elsewhere.cluster.as_ref().unwrap();
+    cluster.stop_node(1).await.unwrap();
+    let script = Script::counting_to(20, 1);
+    let worker = Worker::start_with(&target, &script, &[], connector);
+    eventually("a task", async || {
+        let info = worker.handle.connector_info("counter").await.ok()?;
+        (info.tasks.len() == 1).then_some(())
+    })
+    .await;
+    // As long as the first attempt of a task takes, and no word of it.
+    let asked = worker.handle.offsets("counter").await;
+    assert!(asked.is_err(), "{asked:?}");
+    cluster.start_node(1).await.unwrap();
+    until_stored(&elsewhere, "mine", 19).await;
+    worker.stop().await;
+}

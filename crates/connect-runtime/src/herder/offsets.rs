@@ -12,7 +12,7 @@ use super::{
     answers::{ConnectorOffset, JsonMap},
     request::Reply,
     requests::answer,
-    starting::{class, read_offsets},
+    starting::class,
 };
 use crate::{
     clients,
@@ -176,8 +176,10 @@ impl OffsetOpener {
             }
             false => None,
         };
-        let opened = read_offsets(own, stores, &self.dialer, &self.clock).await;
-        opened.map_err(failed)
+        let opened = ConnectorOffsets::open(own, stores.offsets.clone(), &self.dialer, &self.clock).await;
+        let opened = opened.map_err(failed)?;
+        opened.0.read_to_end().await.map_err(failed)?;
+        Ok(opened)
     }
 }
 

@@ -309,13 +309,13 @@ struct Built {
 }
 
 /// Opens where a connector's offsets are, and reads them.
-pub(super) async fn read_offsets(
+async fn read_offsets(
     own: Option<OwnTopic>,
     stores: &Stores,
     dialer: &Dialer,
     clock: &Clock,
 ) -> Result<(ConnectorOffsets, JoinSet<()>), storage::Error> {
-    let opened = ConnectorOffsets::open(own, stores.offsets.clone(), dialer, clock).await?;
+    let opened = ConnectorOffsets::open_for_task(own, stores.offsets.clone(), dialer, clock).await?;
     opened.0.read_to_end().await?;
     Ok(opened)
 }

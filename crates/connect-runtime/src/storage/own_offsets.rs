@@ -1,6 +1,8 @@
 //! Where a connector keeps its source offsets: in the worker's topic, or in one of its own with a copy in the worker's
 //! (Java's `ConnectorOffsetBackingStore`).
 
+use std::time::Duration;
+
 use config_def::Props;
 use kafka_client::{
     Client, ClientConfig, Dialer,
@@ -21,8 +23,12 @@ use crate::{
     clients,
     clock::Clock,
     settings::{ExactlyOnceSupport, Storage, WorkerSettings},
+    trouble::Trouble,
     worker::ConnectorTaskId,
 };
+
+/// While the cluster of a connector's topic cannot be reached: first and longest wait between attempts.
+const OPEN_RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 
 /// The key of a connector's configuration that names its topic.
 pub(crate) const OFFSETS_TOPIC: &str = "offsets.storage.topic";
@@ -110,6 +116,31 @@ impl ConnectorOffsets {
         running.spawn(log_loop.run(CancellationToken::new()).in_current_span());
         let workers = Some(workers);
         Ok((Self { main, workers }, running))
+    }
+
+    /// The same for a task, which waits for the cluster of its records as long as it takes.
+    pub(crate) async fn open_for_task(
+        own: Option<OwnTopic>,
+        workers: KafkaBasedLog<OffsetState>,
+        dialer: &Dialer,
+        clock: &Clock,
+    ) -> Result<(Self, JoinSet<()>), Error> {
+        let mut trouble = Trouble::new(OPEN_RETRY.0, OPEN_RETRY.1);
+        loop {
+            let error = match Self::open(own.clone(), workers.clone(), dialer, clock).await {
+                Err(error) if !error.is_fatal() => error,
+                opened_or_fatal => return opened_or_fatal,
+            };
+            let failure = trouble.failed();
+            if failure.report {
+                warn!(
+                    error = error.chain(),
+                    attempts = failure.attempts,
+                    "a connector's own offsets topic cannot be reached, trying again"
+                );
+            }
+            tokio::time::sleep(failure.wait).await;
+        }
     }
 
     /// The log whose records count.
