@@ -14,8 +14,8 @@ use crate::{
     login::Login,
 };
 
-/// Whoever checks health has little patience, and the worker itself answers before this.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// A worker that cannot say how it is says so after ten seconds.
+const TIMEOUT: Duration = Duration::from_secs(11);
 
 /// Why a worker is not known to be healthy.
 #[derive(Debug, thiserror::Error)]
