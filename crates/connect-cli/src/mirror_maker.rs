@@ -121,6 +121,14 @@ impl Flows {
             .into_iter()
             .filter(|pair| targets.is_empty() || targets.contains(&pair.target))
             .collect();
+        let flows: Vec<String> = config.cluster_pairs().iter().map(ToString::to_string).collect();
+        if pairs.is_empty() && !flows.is_empty() {
+            bail!(
+                "No replication flow to {}: --clusters takes targets of flows, and the file's flows are {}",
+                targets.join(", "),
+                flows.join(", ")
+            );
+        }
         if pairs.is_empty() {
             bail!(
                 "No source->target replication flows. Enable one with `source->target.enabled = true`; the clusters are {}",
@@ -333,5 +341,23 @@ mod tests {
         let resolved = connect_runtime::Plugins::resolve(&plugins.expect("good settings"), stored);
         let resolved = resolved.expect("the environment has it");
         assert_eq!(resolved["source.cluster.bootstrap.servers"], "connect-cli:9092");
+    }
+
+    #[test]
+    fn a_target_that_no_flow_has_is_named() {
+        let file =
+            b"clusters = A, B\nA.bootstrap.servers = a:9092\nB.bootstrap.servers = b:9092\nA->B.enabled = true\n\
+            emit.heartbeats.enabled = false\n";
+        let refused = |targets: &[&str]| {
+            let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
+            Flows::read(file, &targets).err().map(|error| error.to_string())
+        };
+        assert_eq!(refused(&[]), None);
+        assert_eq!(refused(&["B", "Z"]), None);
+        let said = refused(&["Z"]).expect("there is no flow to Z");
+        assert!(
+            said.contains("No replication flow to Z") && said.contains("A->B"),
+            "{said}"
+        );
     }
 }
