@@ -49,7 +49,11 @@ pub(crate) async fn main(arguments: LeftoversArguments) -> ExitCode {
 }
 
 async fn look(arguments: &LeftoversArguments) -> Result<Vec<OnCluster>> {
-    let (running, by_target) = arguments.common.flows_by_target()?;
+    let (mut running, by_target) = arguments.common.flows_by_target()?;
+    for flow in by_target.iter().filter_map(|flows| flows.first()) {
+        // Who does not answer is spoken of below.
+        _ = running.look_elsewhere(flow).await;
+    }
     let mut found = Vec::new();
     for flows in by_target {
         let Some(flow) = flows.first() else { continue };
@@ -93,8 +97,8 @@ fn as_text(found: &[OnCluster]) -> String {
     }
     let table = table(&["CLUSTER", "FLOW", "WHAT", "NAME", ""], &rows);
     format!(
-        "{table}nothing was deleted. Who does not want a flow back deletes its topics with kafka-topics --delete, and offsets \
-         with kafka-consumer-groups --delete-offsets\n{notes}"
+        "{table}nothing was deleted. Flows of other files are left out only while their workers run. Who does not want a flow \
+         back deletes its topics with kafka-topics --delete, and offsets with kafka-consumer-groups --delete-offsets\n{notes}"
     )
 }
 

@@ -123,6 +123,7 @@ fn flows_by_target(file: &Path, timeout: Duration) -> Result<(RunningFlows, Vec<
     let running = RunningFlows {
         enabled: file.enabled().into_iter().collect(),
         workers: file.config.cluster_pairs().into_iter().collect(),
+        elsewhere: Default::default(),
         clusters: clusters.iter().cloned().collect(),
     };
     let towards = |target: &String| {

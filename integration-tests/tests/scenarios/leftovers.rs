@@ -53,6 +53,10 @@ fn a_flow_that_was_switched_off_is_found_with_all_it_left(kafka: &mut Pair) {
     }
     source.commit_offsets("left-group", &[("left-orders", 0, 1)]);
     let mirror = Heliograph::mirror_maker("left", &properties);
+    let off = properties
+        .clone()
+        .flow("enabled", "false")
+        .flow("emit.heartbeats.enabled", "false");
     assert_mirrored(&mut source, &mut target, "left-others", "left.left-others", SOON);
     expect_next(
         &mut source,
@@ -62,6 +66,8 @@ fn a_flow_that_was_switched_off_is_found_with_all_it_left(kafka: &mut Pair) {
         "left.left-orders",
         (0, 1),
     );
+    let (_, found) = leftovers(&off, "left");
+    assert_eq!(found, set(&[]), "somebody else runs it");
     mirror.stop();
     let (_, found) = leftovers(&properties, "left");
     assert_eq!(found, set(&[]), "the flow is on");
@@ -73,10 +79,6 @@ fn a_flow_that_was_switched_off_is_found_with_all_it_left(kafka: &mut Pair) {
     assert_eq!((code, found), (Some(1), set(&[("stored offset", "left-others-0")])));
 
     // The flow is switched off.
-    let off = properties
-        .clone()
-        .flow("enabled", "false")
-        .flow("emit.heartbeats.enabled", "false");
     let (code, mut found) = leftovers(&off, "left");
     found.remove(&(heartbeats.0.to_owned(), heartbeats.1.to_owned()));
     let expected = set(&[

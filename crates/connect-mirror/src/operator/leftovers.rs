@@ -7,7 +7,7 @@ use std::{
 };
 
 use kafka_client::Topics;
-use kafka_wire::TopicPartition;
+use kafka_wire::{ErrorCode, TopicPartition};
 
 use super::{Flow, OperatorError, connectors::ConnectorNames, status::stored_offset, whole_topic::read_all};
 use crate::{client_props::Side, mirror_maker_config::SourceAndTarget, replication_policy::ReplicationPolicy};
@@ -49,6 +49,8 @@ pub struct RunningFlows {
     pub enabled: BTreeSet<SourceAndTarget>,
     /// Those that have a worker: the enabled ones, and those that only send heartbeats.
     pub workers: BTreeSet<SourceAndTarget>,
+    /// Those that are not on in the file, and that somebody else runs.
+    pub elsewhere: BTreeSet<SourceAndTarget>,
     /// All aliases.
     pub clusters: BTreeSet<String>,
 }
@@ -63,6 +65,10 @@ pub async fn leftovers(flows: &[Flow], running: &RunningFlows) -> Result<Vec<Lef
     let metadata = flow.ask(Side::Target, "the list of topics", metadata).await?;
     let topics: BTreeSet<&str> = metadata.topics.keys().map(|topic| &**topic).collect();
     let mut found = of_topics(&flow.config.connector.policy, cluster, &topics, running);
+    let here = found.iter().map(|leftover| &leftover.flow);
+    let here = here.filter(|other| other.target == *cluster).cloned();
+    let elsewhere = run_by_others(flow, here.collect()).await?;
+    found.retain(|leftover| !elsewhere.contains(&leftover.flow));
     for leftover in &mut found {
         if leftover.kind == LeftoverKind::WorkerTopic && leftover.name == worker_topic("offsets", &leftover.flow) {
             let count = count_offsets(flow, &leftover.name).await?;
@@ -75,6 +81,49 @@ pub async fn leftovers(flows: &[Flow], running: &RunningFlows) -> Result<Vec<Lef
     }
     found.sort_by(|one, other| (&one.flow, one.kind, &one.name).cmp(&(&other.flow, other.kind, &other.name)));
     Ok(found)
+}
+
+/// Of these flows to the cluster of `flow` those whose workers are there although the file has them off, or not at all:
+/// another deployment runs them.
+async fn run_by_others(
+    flow: &Flow,
+    candidates: BTreeSet<SourceAndTarget>,
+) -> Result<BTreeSet<SourceAndTarget>, OperatorError> {
+    let groups: Vec<Arc<str>> = candidates.iter().map(worker_group).collect();
+    if groups.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let states = flow
+        .ask(Side::Target, "the groups", flow.target.group_states(&groups))
+        .await?;
+    let is_idle = |flow: &SourceAndTarget| match states.get(&worker_group(flow)) {
+        Some(Ok(state)) => matches!(&**state, "Empty" | "Dead"),
+        Some(Err(error)) => error.code() == Some(ErrorCode::GROUP_ID_NOT_FOUND),
+        None => false,
+    };
+    Ok(candidates.into_iter().filter(|flow| !is_idle(flow)).collect())
+}
+
+impl RunningFlows {
+    /// Looks which flows between the clusters of the file somebody else runs towards the target of `flow`.
+    pub async fn look_elsewhere(&mut self, flow: &Flow) -> Result<(), OperatorError> {
+        let target = &flow.pair.target;
+        let sources = self.clusters.iter().filter(|source| *source != target);
+        let pairs = sources.map(|source| SourceAndTarget::new(source, target));
+        let candidates = pairs.filter(|pair| !self.workers.contains(pair)).collect();
+        self.elsewhere.extend(run_by_others(flow, candidates).await?);
+        Ok(())
+    }
+
+    /// Whether records are copied on this way.
+    fn copies(&self, flow: &SourceAndTarget) -> bool {
+        self.enabled.contains(flow) || self.elsewhere.contains(flow)
+    }
+}
+
+/// As the dedicated mode names it.
+fn worker_group(flow: &SourceAndTarget) -> Arc<str> {
+    format!("{}-mm2", flow.source).into()
 }
 
 /// What the names of the topics tell.
@@ -103,19 +152,19 @@ fn of_topics(
     for topic in topics {
         if let Some(source) = workers.iter().find_map(|names| within(topic, names)) {
             sources.insert(source);
-            if !running.workers.contains(&flow_from(source)) {
+            if !running.workers.contains(&flow_from(source)) && !running.copies(&flow_from(source)) {
                 add(flow_from(source), LeftoverKind::WorkerTopic, topic, "");
             }
         } else if let Some(other) = within(topic, &syncs) {
             // Named after the cluster that it is not on, whichever way the flow went.
             let ways = [flow_from(other), SourceAndTarget::new(cluster, other)];
-            if !ways.iter().any(|flow| running.enabled.contains(flow)) {
+            if !ways.iter().any(|flow| running.copies(flow)) {
                 let [_, away] = ways;
                 add(away, LeftoverKind::OffsetSyncs, topic, "");
             }
         } else if let Some(source) = within(topic, &checkpoints) {
             sources.insert(source);
-            if !running.enabled.contains(&flow_from(source)) {
+            if !running.copies(&flow_from(source)) {
                 add(flow_from(source), LeftoverKind::Checkpoints, topic, "");
             }
         }
@@ -127,7 +176,7 @@ fn of_topics(
     for topic in topics {
         let source = policy.topic_source(topic).filter(|source| sources.contains(source));
         let source = source.filter(|source| *source != cluster && !policy.is_internal_topic(topic));
-        if let Some(source) = source.filter(|source| !running.enabled.contains(&flow_from(source))) {
+        if let Some(source) = source.filter(|source| !running.copies(&flow_from(source))) {
             let detail = "a copy; what it has is perhaps nowhere else";
             found.push(Leftover {
                 flow: flow_from(source),
@@ -236,7 +285,8 @@ mod tests {
     use super::*;
     use crate::replication_policy::{DEFAULT_REPLICATION_POLICY, IDENTITY_REPLICATION_POLICY};
 
-    const TOPICS: [&str; 17] = [
+    const TOPICS: [&str; 18] = [
+        "mm2-offset-syncs.theirs.internal",
         "mm2-configs.A.internal",
         "mm2-offsets.A.internal",
         "mm2-configs.gone.internal",
@@ -262,6 +312,7 @@ mod tests {
         let running = RunningFlows {
             enabled: [flow("A", "B")].into(),
             workers: [flow("A", "B"), flow("beats", "B")].into(),
+            elsewhere: [flow("B", "theirs")].into(),
             clusters: ["A", "B", "beats"].map(str::to_owned).into(),
         };
         let topics = topics.iter().copied().collect();
