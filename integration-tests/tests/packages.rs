@@ -35,7 +35,7 @@ fn has(tool: &str) -> bool {
 
 /// The same, for what packages cannot be made without.
 fn has_what_is_needed() -> bool {
-    let found = ["python3", "objdump", "dpkg-deb"].into_iter().all(has);
+    let found = ["python3", "objdump", "dpkg-deb", "dpkg"].into_iter().all(has);
     let required = env::var("HELIOGRAPH_REQUIRE_KAFKA").is_ok_and(|value| value == "1");
     assert!(
         found || !required,
@@ -116,6 +116,7 @@ fn check_debian(package: &Path, version: &str, root: &Path) {
         assert!(is_listed("-rw-r--r--", file), "{file}\n{listed}");
     }
 
+    check_installation(package, version, &root.with_extension("installed"));
     run(Command::new("dpkg-deb").arg("-R").args([package, root]));
     let conffiles = fs::read_to_string(root.join("DEBIAN/conffiles")).expect("it is there");
     let expected =
@@ -125,6 +126,29 @@ fn check_debian(package: &Path, version: &str, root: &Path) {
     check_completions(root);
     check_manual(root);
     check_units(root);
+}
+
+/// dpkg takes it, and what it puts there runs. Configuring it would want a whole system around it: its script runs in the root.
+fn check_installation(package: &Path, version: &str, root: &Path) {
+    let database = root.join("var/lib/dpkg");
+    for folder in ["info", "updates", "triggers"] {
+        fs::create_dir_all(database.join(folder)).expect("it can be written");
+    }
+    fs::write(database.join("status"), "").expect("it can be written");
+    let mut dpkg = Command::new("dpkg");
+    dpkg.arg(format!("--root={}", root.display()));
+    // What it depends on is not in this root.
+    run(dpkg
+        .args(["--force-not-root", "--force-depends", "--log=/dev/null", "--unpack"])
+        .arg(package));
+    let status = fs::read_to_string(database.join("status")).expect("dpkg has written it");
+    assert!(status.contains("Status: install ok unpacked"), "{status}");
+    let said = run(Command::new(root.join("usr/bin/heliograph")).arg("--version"));
+    assert_eq!(said.trim(), format!("heliograph {version}"));
+    for script in ["postinst", "postrm"] {
+        let script = database.join("info").join(format!("heliograph.{script}"));
+        run(Command::new("sh").arg("-n").arg(script));
+    }
 }
 
 /// Pages that a formatter takes without a warning, one for each command.

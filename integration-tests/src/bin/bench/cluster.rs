@@ -8,9 +8,11 @@ use integration_tests::{
 use crate::{usage::Tree, workload::Workload};
 
 const SOURCE: &str = "source";
-const TARGET: &str = "destination";
-/// A topic of many partitions and no records.
-const WIDE: &str = "wide";
+pub(crate) const TARGET: &str = "destination";
+/// Topics of many partitions and no records.
+const WIDE: &str = "wide-";
+/// Of one of them: a controller creates fewer than 10,000 in one go.
+const WIDE_PARTITIONS: i32 = 1_000;
 
 /// The two Kafkas, and a client of each.
 #[derive(Debug)]
@@ -18,7 +20,7 @@ pub(crate) struct Clusters {
     properties: Vec<(String, String)>,
     /// The ports of listeners with TLS, if there are any.
     tls: Option<[u16; 2]>,
-    /// How many partitions the topic has that is mirrored besides.
+    /// How many partitions there are that are mirrored besides.
     wide: i32,
     pub(crate) source: TestClient,
     pub(crate) target: TestClient,
@@ -54,8 +56,9 @@ impl Clusters {
         let [mut source, target] = kafkas
             .each_ref()
             .map(|kafka| TestClient::new(&kafka.bootstrap_servers()));
-        if wide > 0 {
-            source.create_topic(Topic::new(WIDE, wide));
+        for first in (0..wide).step_by(WIDE_PARTITIONS as usize) {
+            let partitions = WIDE_PARTITIONS.min(wide - first);
+            source.create_topic(Topic::new(&format!("{WIDE}{first}"), partitions));
         }
         Self {
             properties: properties.to_vec(),
@@ -110,7 +113,7 @@ impl Clusters {
         // The scenarios are in a hurry. This is what a user would write.
         let topics = match self.wide {
             0 => topic.to_owned(),
-            _ => format!("{topic},{WIDE}"),
+            _ => format!("{topic},{WIDE}.*"),
         };
         let mut mirror = MirrorProperties::new((SOURCE, &source), (TARGET, &target), &topics)
             .set("refresh.topics.interval.seconds", "5")
@@ -172,7 +175,7 @@ fn delete(client: &mut TestClient, which: impl Fn(&str) -> bool) {
 }
 
 fn wait_gone(client: &mut TestClient, which: impl Fn(&str) -> bool) {
-    wait_until("deleted topics to be gone", Duration::from_secs(30), || {
+    wait_until("deleted topics to be gone", Duration::from_secs(300), || {
         let left = client.topics().iter().any(|name| which(name));
         (!left).then_some(())
     });

@@ -7,6 +7,7 @@ mod cluster;
 mod drain;
 mod idle;
 mod latency;
+mod limit;
 mod options;
 mod peer;
 mod scraper;
@@ -90,6 +91,12 @@ fn main() -> ExitCode {
                 }
             }
             idle::METRICS
+        }
+        Mode::Limit => {
+            for _ in 0..options.rounds {
+                record(limit::run(&mut clusters, &options));
+            }
+            limit::METRICS
         }
     };
     say(&table(metrics, &rows));

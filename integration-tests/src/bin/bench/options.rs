@@ -8,17 +8,18 @@ use crate::{
 };
 
 pub(crate) const USAGE: &str = "\
-usage: bench [drain|latency|idle] [OPTION]...
+usage: bench [drain|latency|idle|limit] [OPTION]...
 
   drain     a backlog is mirrored: seconds to the first record, MB/s, CPU-s per GB, peak memory (the default)
   latency   from producing to being visible on the target, at a steady rate
   idle      start, then CPU and memory with nothing to do
+  limit     how well a flow keeps to a rate, and whether another one is slower beside it
 
   --java                      compare with Java's MirrorMaker 2
   --peer 'NAME=CMD {props}'   compare with any program that takes a MirrorMaker 2 properties file; may be repeated
   --tls                       each of them once more over TLS (security.protocol=SSL), on both sides, and the ratio
   --scraped                   each of ours once more while its metrics are asked for every second, all partitions listed
-  --wide N                    a topic of N partitions without records is mirrored besides
+  --wide N                    topics of N partitions and no records are mirrored besides
   --prop KEY=VALUE            one more property, for all of them; may be repeated
   --rounds N                  measure each this often, and show medians (1)
   --limit SECONDS             give up a run after this (400)
@@ -27,8 +28,10 @@ drain:
   --workload NAME[,NAME]...   of 1k-none, 1k-json-lz4, 1k-json-zstd, 100b-none, 100b-lz4, 100b-tiny, 100b-16k,
                               100b-16k-lz4-1p (all)
   --max-mb N                  make each workload smaller than that
-latency, idle:
+latency, idle, limit:
   --seconds N                 how long to look (20)
+limit:
+  --mb N                      megabytes a second (5)
 latency:
   --rate N                    records a second (1000)";
 
@@ -37,6 +40,7 @@ pub(crate) enum Mode {
     Drain,
     Latency,
     Idle,
+    Limit,
 }
 
 impl fmt::Display for Mode {
@@ -45,6 +49,7 @@ impl fmt::Display for Mode {
             Self::Drain => "drain",
             Self::Latency => "latency",
             Self::Idle => "idle",
+            Self::Limit => "limit",
         })
     }
 }
@@ -60,6 +65,8 @@ pub(crate) struct Options {
     scraped: bool,
     pub(crate) rounds: u64,
     pub(crate) rate: u64,
+    /// Of a limit, per second.
+    pub(crate) megabytes: u64,
     pub(crate) seconds: u64,
     pub(crate) limit: Duration,
     java: bool,
@@ -77,6 +84,7 @@ impl Options {
             scraped: false,
             rounds: 1,
             rate: 1000,
+            megabytes: 5,
             seconds: 20,
             limit: Duration::from_secs(400),
             java: false,
@@ -90,6 +98,8 @@ impl Options {
                 "drain" => options.mode = Mode::Drain,
                 "latency" => options.mode = Mode::Latency,
                 "idle" => options.mode = Mode::Idle,
+                "limit" => options.mode = Mode::Limit,
+                "--mb" => options.megabytes = number(&value()?)?,
                 "--tls" => options.tls = true,
                 "--scraped" => options.scraped = true,
                 "--wide" => options.wide = i32::try_from(number(&value()?)?).map_err(|error| error.to_string())?,
