@@ -1,5 +1,9 @@
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
+use bytes::Bytes;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -19,8 +23,16 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 pub(super) struct StatusWrites {
     queue: VecDeque<KeyValue>,
     under_way: Vec<KeyValue>,
+    /// The last of each key in both.
+    waiting: HashMap<Bytes, Waiting>,
     retry_at: Option<Instant>,
     trouble: Trouble,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    records: usize,
+    value: Option<Bytes>,
 }
 
 impl StatusWrites {
@@ -29,6 +41,7 @@ impl StatusWrites {
         Self {
             queue: VecDeque::new(),
             under_way: Vec::new(),
+            waiting: HashMap::new(),
             retry_at: None,
             trouble,
         }
@@ -37,18 +50,19 @@ impl StatusWrites {
     pub(super) fn push(&mut self, record: KeyValue) {
         if self.queue.len() >= LONGEST_HISTORY {
             self.queue.retain(|queued| queued.key != record.key);
+            let under_way = self.under_way.iter().filter(|written| written.key == record.key);
+            let left = under_way.count();
+            self.waiting.entry(record.key.clone()).or_default().records = left;
         }
+        let waiting = self.waiting.entry(record.key.clone()).or_default();
+        waiting.records += 1;
+        waiting.value.clone_from(&record.value);
         self.queue.push_back(record);
     }
 
     /// What the topic will say of `key` once everything is written, if anything is waiting: the tombstone is `None`.
     pub(super) fn waiting(&self, key: &[u8]) -> Option<Option<&[u8]>> {
-        let last = self
-            .under_way
-            .iter()
-            .chain(&self.queue)
-            .rfind(|queued| queued.key == key);
-        last.map(|queued| queued.value.as_deref())
+        self.waiting.get(key).map(|last| last.value.as_deref())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -83,6 +97,7 @@ impl StatusWrites {
         let written = std::mem::take(&mut self.under_way);
         let Err(error) = result else {
             self.trouble.worked();
+            written.iter().for_each(|record| self.no_longer_waits(&record.key));
             return;
         };
         let failure = self.trouble.failed();
@@ -98,6 +113,15 @@ impl StatusWrites {
             .into_iter()
             .rev()
             .for_each(|record| self.queue.push_front(record));
+    }
+
+    fn no_longer_waits(&mut self, key: &[u8]) {
+        if let Some(waiting) = self.waiting.get_mut(key) {
+            waiting.records -= 1;
+            if waiting.records == 0 {
+                self.waiting.remove(key);
+            }
+        }
     }
 }
 
@@ -115,5 +139,41 @@ mod tests {
         let last = (LONGEST_HISTORY * 3 - 1).to_string();
         assert_eq!(writes.waiting(b"key-9"), Some(Some(last.as_bytes())));
         assert_eq!(writes.waiting(b"nobody"), None);
+    }
+
+    #[test]
+    fn what_waits_is_the_last_word_until_it_is_written() {
+        let mut writes = StatusWrites::new();
+        // As `next` does.
+        let begin = |writes: &mut StatusWrites| writes.under_way = writes.queue.drain(..).collect();
+        writes.push(KeyValue::new("a", "1"));
+        writes.push(KeyValue::tombstone("b"));
+        begin(&mut writes);
+        writes.push(KeyValue::new("a", "2"));
+        assert_eq!(
+            (writes.waiting(b"a"), writes.waiting(b"b")),
+            (Some(Some(&b"2"[..])), Some(None))
+        );
+        writes.finished(Ok(()));
+        assert_eq!(
+            (writes.waiting(b"a"), writes.waiting(b"b")),
+            (Some(Some(&b"2"[..])), None)
+        );
+        begin(&mut writes);
+        let refused = storage::Error::Closed { topic: "t".into() };
+        writes.finished(Err(refused));
+        assert_eq!(writes.waiting(b"a"), Some(Some(&b"2"[..])), "it is tried again");
+        // A long outage: the earlier ones of a key are dropped, also while one is under way.
+        begin(&mut writes);
+        for n in 0..LONGEST_HISTORY + 10 {
+            writes.push(KeyValue::new("a", n.to_string()));
+        }
+        let last = (LONGEST_HISTORY + 9).to_string();
+        writes.finished(Ok(()));
+        assert_eq!(writes.waiting(b"a"), Some(Some(last.as_bytes())));
+        begin(&mut writes);
+        writes.finished(Ok(()));
+        assert_eq!(writes.waiting(b"a"), None);
+        assert!(writes.is_empty() && writes.waiting.is_empty());
     }
 }
