@@ -122,13 +122,13 @@ fn families(page: &str) -> BTreeSet<&str> {
     lines.filter_map(|line| line.split(' ').next()).collect()
 }
 
-fn status(state: State) -> StateInfo {
-    StateInfo {
+fn status(state: State) -> Arc<StateInfo> {
+    Arc::new(StateInfo {
         state,
         worker_id: "w:8083".to_owned(),
         version: Some("4.3.1".to_owned()),
         trace: None,
-    }
+    })
 }
 
 /// A worker with one connector, one of whose two tasks has failed.
@@ -143,7 +143,10 @@ async fn answer(mut herder: ScriptedHerder) {
             }]))),
             Request::ConnectorInfos(reply) => drop(reply.send(Ok(vec![ConnectorInfo {
                 name: "odd \"name\"".to_owned(),
-                config: RawConfig::from_iter([("connector.class".to_owned(), Some("C".to_owned()))]),
+                config: Arc::new(RawConfig::from_iter([(
+                    "connector.class".to_owned(),
+                    Some("C".to_owned()),
+                )])),
                 tasks: Vec::new(),
                 kind: ConnectorKind::Source,
             }]))),

@@ -6,6 +6,7 @@ mod admin_loggers;
 mod call;
 mod connector_plugins;
 mod connectors;
+mod expansions;
 mod internal;
 mod root;
 

@@ -1,7 +1,7 @@
 //! `heliograph.rest.mask.secrets`: answers show `[hidden]` instead of secrets, and a configuration that comes back with it
 //! keeps what is stored.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use config_def::{Type, security};
 use connect_runtime::{herder::RequestError, storage::config::RawConfig};
@@ -152,7 +152,7 @@ pub(crate) async fn restore(api: &Api, place: ConfigAt, call: &mut Call) -> Resu
 
 async fn stored(api: &Api, name: &str) -> Result<RawConfig, RestError> {
     match api.herder.connector_config(name).await {
-        Ok(config) => Ok(config),
+        Ok(config) => Ok(Arc::unwrap_or_clone(config)),
         Err(RequestError::NotFound(_)) => Ok(RawConfig::new()),
         Err(error) => Err(RestError::of_request(&error, true)),
     }

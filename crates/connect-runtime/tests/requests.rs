@@ -115,7 +115,7 @@ async fn connectors_are_created_changed_and_deleted() {
         .unwrap();
     assert!(put.created);
     assert_eq!((put.info.tasks.len(), put.info.kind), (0, ConnectorKind::Source));
-    assert_eq!(put.info.config, config);
+    assert_eq!(*put.info.config, config);
     let again = handle.put_connector("counter", config.clone(), None, false).await;
     assert_eq!(
         again,

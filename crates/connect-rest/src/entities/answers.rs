@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use connect_runtime::{
-    herder::{self, ConnectorOffset, JsonMap, StateInfo},
+    herder::{self, ConnectorKind, ConnectorOffset, JsonMap, StateInfo},
     storage::config::RawConfig,
     worker::{self, State},
 };
@@ -28,13 +30,19 @@ pub(crate) struct ConnectorInfo {
     kind: &'static str,
 }
 
-impl From<herder::ConnectorInfo> for ConnectorInfo {
-    fn from(info: herder::ConnectorInfo) -> Self {
+impl ConnectorInfo {
+    /// `config` is what may be shown of it.
+    pub(crate) fn new(
+        name: String,
+        config: RawConfig,
+        tasks: Vec<worker::ConnectorTaskId>,
+        kind: ConnectorKind,
+    ) -> Self {
         Self {
-            name: info.name,
-            config: info.config,
-            tasks: info.tasks.into_iter().map(Into::into).collect(),
-            kind: info.kind.as_str(),
+            name,
+            config,
+            tasks: tasks.into_iter().map(Into::into).collect(),
+            kind: kind.as_str(),
         }
     }
 }
@@ -105,8 +113,9 @@ pub(crate) struct ConnectorState {
     trace: Option<String>,
 }
 
-impl From<StateInfo> for ConnectorState {
-    fn from(info: StateInfo) -> Self {
+impl From<Arc<StateInfo>> for ConnectorState {
+    fn from(info: Arc<StateInfo>) -> Self {
+        let info = Arc::unwrap_or_clone(info);
         Self {
             state: info.state,
             worker_id: info.worker_id,

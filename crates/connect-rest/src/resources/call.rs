@@ -13,7 +13,7 @@ use connect_runtime::{
 };
 use serde::Serialize;
 
-use super::REQUEST_TIMEOUT;
+use super::{REQUEST_TIMEOUT, expansions::Expansions};
 use crate::{
     body::Bodies,
     client::Client,
@@ -45,6 +45,7 @@ pub struct Api {
     /// `None`: everybody may ask everything.
     pub(crate) login: Option<Arc<Login>>,
     pub(crate) masks_secrets: bool,
+    pub(crate) expansions: Expansions,
 }
 
 /// What a worker has besides its herder.
@@ -94,6 +95,7 @@ impl Api {
             client: Client::new(Err("there are no settings for it".into())),
             login: None,
             masks_secrets: false,
+            expansions: Expansions::default(),
         }
     }
 

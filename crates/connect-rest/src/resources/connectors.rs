@@ -1,17 +1,16 @@
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use connect_runtime::{
     herder::{self, Put, RestartAnswer},
     storage::config::RawConfig,
     worker::ConnectorTaskId,
 };
-use serde::{Serialize, Serializer};
 use serde_json::json;
 
-use super::{Answer, Api, Call, Failure};
+use super::{
+    Answer, Api, Call, Failure,
+    expansions::{self, Expansion},
+};
 use crate::{
     entities::{
         ConnectorConfig, ConnectorInfo, ConnectorOffsets, ConnectorStateInfo, CreateConnectorRequest, Message,
@@ -23,55 +22,38 @@ use crate::{
 const NAME: &str = "name";
 
 pub(super) async fn list(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {
-    let first_of = |expansion| call.queries("expand").position(|given| given == expansion);
-    let (info_at, status_at) = (first_of("info"), first_of("status"));
     if call.query("expand").is_none() {
         return Ok(Answer::json(&api.herder.connectors().await?));
     }
+    let asked = Expansion::asked(call.queries("expand"));
     let infos = api.herder.connector_infos().await?;
-    let statuses = match status_at {
-        Some(_) => api.herder.statuses().await?,
-        None => Vec::new(),
+    let statuses = match asked.contains(&Expansion::Status) {
+        true => api.herder.statuses().await?,
+        false => Vec::new(),
     };
-    let statuses = statuses.into_iter().map(|status| (status.name.clone(), status));
-    let mut statuses: HashMap<String, herder::ConnectorStateInfo> = statuses.collect();
-    let expanded = infos.into_iter().filter_map(|info| {
-        let name = info.name.clone();
-        let status = statuses.remove(&name).map(|status| Expansion::Status(status.into()));
-        if status_at.is_some() && status.is_none() {
-            // It is new, or about to go.
-            return None;
-        }
-        let info = info_at.map(|_| Expansion::Info(shown(&api, info)));
-        let (first, second) = if info_at < status_at {
-            (info, status)
-        } else {
-            (status, info)
+    let mut connectors: Vec<(&str, Vec<_>)> = infos.iter().map(|info| (info.name.as_str(), Vec::new())).collect();
+    for expansion in asked {
+        let json = match expansion {
+            Expansion::Info => {
+                let written = &api.expansions.infos;
+                written.json(&infos, |info| &info.name, |info| shown(&api, info.clone()))
+            }
+            Expansion::Status => {
+                let written = &api.expansions.statuses;
+                let entity = |status: &herder::ConnectorStateInfo| ConnectorStateInfo::from(status.clone());
+                written.json(&statuses, |status| &status.name, entity)
+            }
         };
-        Some((name, Expanded([first, second])))
-    });
-    let connectors: BTreeMap<String, Expanded> = expanded.collect();
-    Ok(Answer::json(&connectors))
-}
-
-/// What is told of one connector, in the order that was asked for. Unknown expansions are passed over.
-struct Expanded([Option<Expansion>; 2]);
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Expansion {
-    Info(ConnectorInfo),
-    Status(ConnectorStateInfo),
-}
-
-impl Serialize for Expanded {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let given = self.0.iter().flatten();
-        serializer.collect_map(given.map(|expansion| match expansion {
-            Expansion::Info(_) => ("info", expansion),
-            Expansion::Status(_) => ("status", expansion),
-        }))
+        // One without a status is new, or about to go.
+        connectors.retain_mut(|(name, told)| match json.get(name) {
+            Some(json) => {
+                told.push((expansion, json.clone()));
+                true
+            }
+            None => false,
+        });
     }
+    Ok(Answer::written(expansions::object(&connectors)))
 }
 
 pub(super) async fn create(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {
@@ -116,10 +98,8 @@ fn named(name: &str, mut config: RawConfig) -> Result<RawConfig, RestError> {
 
 /// A connector as clients see it.
 fn shown(api: &Api, info: herder::ConnectorInfo) -> ConnectorInfo {
-    ConnectorInfo::from(herder::ConnectorInfo {
-        config: api.shown(info.config),
-        ..info
-    })
+    let config = api.shown(Arc::unwrap_or_clone(info.config));
+    ConnectorInfo::new(info.name, config, info.tasks, info.kind)
 }
 
 fn answer_put(api: &Api, put: Put, name: &str) -> Answer {
@@ -138,7 +118,7 @@ pub(super) async fn info(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {
 
 pub(super) async fn config(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {
     let config = api.herder.connector_config(call.path("connector")).await?;
-    Ok(Answer::json(&api.shown(config)))
+    Ok(Answer::json(&api.shown(Arc::unwrap_or_clone(config))))
 }
 
 pub(super) async fn delete(api: Arc<Api>, call: Call) -> Result<Answer, Failure> {

@@ -161,7 +161,7 @@ fn loggers() -> Arc<Loggers> {
     )
 }
 
-struct AnyConnector;
+pub(super) struct AnyConnector;
 
 impl Plugins for AnyConnector {
     fn connector(&self, _class: &str) -> Result<Box<dyn SourceConnector>, ConnectError> {
@@ -186,11 +186,11 @@ fn config(pairs: &[(&str, &str)]) -> RawConfig {
 fn info(name: &str) -> ConnectorInfo {
     ConnectorInfo {
         name: name.to_owned(),
-        config: config(&[
+        config: Arc::new(config(&[
             ("connector.class", "FileStreamSource"),
             ("name", name),
             ("tasks.max", "1"),
-        ]),
+        ])),
         tasks: vec![ConnectorTaskId::new(name, 0)],
         kind: ConnectorKind::Source,
     }
@@ -200,17 +200,17 @@ fn info(name: &str) -> ConnectorInfo {
 fn info_with_secrets() -> ConnectorInfo {
     let secrets = [("ssl.key.password", "geheim"), ("x.password", "${env:X}")];
     let mut info = info("secrets");
-    info.config.extend(config(&secrets));
+    Arc::make_mut(&mut info.config).extend(config(&secrets));
     info
 }
 
-fn state(state: State, worker: &str, version: Option<&str>, trace: Option<&str>) -> StateInfo {
-    StateInfo {
+fn state(state: State, worker: &str, version: Option<&str>, trace: Option<&str>) -> Arc<StateInfo> {
+    Arc::new(StateInfo {
         state,
         worker_id: worker.to_owned(),
         version: version.map(str::to_owned),
         trace: trace.map(str::to_owned),
-    }
+    })
 }
 
 fn status() -> ConnectorStateInfo {
@@ -280,7 +280,10 @@ impl Script {
                     ConnectorTaskId::new("c1", 0),
                     config(&[("file", "y"), ("task.class", "x")]),
                 )]),
-                "secrets" => Ok(vec![(ConnectorTaskId::new("secrets", 0), info_with_secrets().config)]),
+                "secrets" => Ok(vec![(
+                    ConnectorTaskId::new("secrets", 0),
+                    Arc::unwrap_or_clone(info_with_secrets().config),
+                )]),
                 _ => not_found(format!("Connector {name} not found")),
             })),
             Asked::Statuses(reply) => drop(reply.send(Ok(vec![status()]))),

@@ -1,11 +1,11 @@
 //! What the herder answers. Names and members are Kafka's REST entities; how they look as JSON is REST's affair.
 
+use std::sync::Arc;
+
 pub use connect_api::JsonMap;
 
-use crate::{
-    storage::config::RawConfig,
-    worker::{ConnectorTaskId, State},
-};
+pub use crate::storage::status::StateInfo;
+use crate::{storage::config::RawConfig, worker::ConnectorTaskId};
 
 /// Which way a connector's records go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct ConnectorInfo {
     /// Its name.
     pub name: String,
     /// As it was given; variables are not resolved.
-    pub config: RawConfig,
+    pub config: Arc<RawConfig>,
     /// Its tasks, in order.
     pub tasks: Vec<ConnectorTaskId>,
     /// What it is.
@@ -48,24 +48,11 @@ pub struct ConnectorStateInfo {
     /// Its name.
     pub name: String,
     /// The connector itself.
-    pub connector: StateInfo,
+    pub connector: Arc<StateInfo>,
     /// Its tasks, by number.
-    pub tasks: Vec<(i32, StateInfo)>,
+    pub tasks: Vec<(i32, Arc<StateInfo>)>,
     /// What it is.
     pub kind: ConnectorKind,
-}
-
-/// What a connector or a task does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StateInfo {
-    /// Its state.
-    pub state: State,
-    /// Who runs it, or did last.
-    pub worker_id: String,
-    /// The plug-in's version while it runs. REST says `null` for `None`, and nothing at all for `undefined`.
-    pub version: Option<String>,
-    /// Why it failed.
-    pub trace: Option<String>,
 }
 
 /// What became of a configuration.

@@ -94,7 +94,7 @@ impl HerderHandle {
     }
 
     /// A connector's configuration, variables unresolved.
-    pub async fn connector_config(&self, name: &str) -> Result<RawConfig, RequestError> {
+    pub async fn connector_config(&self, name: &str) -> Result<Arc<RawConfig>, RequestError> {
         self.connector_info(name).await.map(|info| info.config)
     }
 
@@ -116,7 +116,7 @@ impl HerderHandle {
     }
 
     /// What a task does.
-    pub async fn task_status(&self, id: &ConnectorTaskId) -> Result<StateInfo, RequestError> {
+    pub async fn task_status(&self, id: &ConnectorTaskId) -> Result<Arc<StateInfo>, RequestError> {
         let id = id.clone();
         self.ask(|reply| Request::TaskStatus { id, reply }).await
     }
@@ -145,7 +145,7 @@ impl HerderHandle {
 
     /// Changes some keys of a connector's configuration; null removes a key.
     pub async fn patch_connector(&self, name: &str, patch: RawConfig) -> Result<Put, RequestError> {
-        let mut config = self.connector_config(name).await?;
+        let mut config = Arc::unwrap_or_clone(self.connector_config(name).await?);
         for (key, value) in patch {
             match value {
                 Some(value) => config.insert(key, Some(value)),

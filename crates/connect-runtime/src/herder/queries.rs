@@ -1,5 +1,7 @@
 //! What is read of connectors: their configurations, what they do, and the topics that they write to.
 
+use std::sync::Arc;
+
 use super::{ConnectorInfo, ConnectorKind, ConnectorStateInfo, Herder, RequestError, StateInfo};
 use crate::{
     storage::{
@@ -34,20 +36,22 @@ impl Herder {
     }
 
     fn info(&self, name: &str, connector: &ConnectorConfigState) -> ConnectorInfo {
-        let tasks = (0..).zip(connector.task_configs());
+        let (id, tasks) = (Arc::<str>::from(name), (0..).zip(connector.task_configs()));
         ConnectorInfo {
-            tasks: tasks.map(|(number, _)| ConnectorTaskId::new(name, number)).collect(),
-            ..self.info_of(name, connector.config().unwrap_or(&RawConfig::new()))
+            tasks: tasks
+                .map(|(number, _)| ConnectorTaskId::new(id.clone(), number))
+                .collect(),
+            ..self.info_of(name, connector.shared_config().unwrap_or_default())
         }
     }
 
     /// A connector of this configuration that has no tasks.
-    pub(super) fn info_of(&self, name: &str, config: &RawConfig) -> ConnectorInfo {
+    pub(super) fn info_of(&self, name: &str, config: Arc<RawConfig>) -> ConnectorInfo {
         ConnectorInfo {
             name: name.to_owned(),
-            config: config.clone(),
+            kind: self.kind(&config),
+            config,
             tasks: Vec::new(),
-            kind: self.kind(config),
         }
     }
 
@@ -90,36 +94,45 @@ impl Herder {
         let connector = self
             .known_status(&StatusKey::Connector(name.to_owned()))
             .ok_or_else(|| RequestError::no_status(name))?;
-        let tasks = self.tasks_with_status(name).into_iter().filter_map(|number| {
-            let status = self.known_status(&StatusKey::Task(ConnectorTaskId::new(name, number)))?;
-            Some((number, state_info(status)))
+        let id = Arc::<str>::from(name);
+        let tasks = self.tasks_with_status(&id).into_iter().filter_map(|number| {
+            let status = self.known_status(&StatusKey::Task(ConnectorTaskId::new(id.clone(), number)))?;
+            Some((number, status))
         });
         Ok(ConnectorStateInfo {
             name: name.to_owned(),
-            connector: state_info(connector),
+            connector,
             tasks: tasks.collect(),
             kind: self.kind_of(name),
         })
     }
 
-    pub(super) fn task_status_info(&self, id: &ConnectorTaskId) -> Result<StateInfo, RequestError> {
+    pub(super) fn task_status_info(&self, id: &ConnectorTaskId) -> Result<Arc<StateInfo>, RequestError> {
         // What a deleted connector's tasks have left is on its way out.
         let connector = self.known_status(&StatusKey::Connector(id.connector.to_string()));
         let status = self.known_status(&StatusKey::Task(id.clone()));
         let status = status.filter(|_| connector.is_some() || self.is_task(id));
-        status.map(state_info).ok_or_else(|| RequestError::no_task_status(id))
+        status.ok_or_else(|| RequestError::no_task_status(id))
     }
 
-    fn known_status(&self, key: &StatusKey) -> Option<Status> {
-        match self.status_writes.waiting(&key.tombstone().key) {
-            Some(waiting) => serde_json::from_slice(waiting?).ok(),
-            None => self.stores.as_ref()?.statuses.state().get(key).cloned(),
+    fn known_status(&self, key: &StatusKey) -> Option<Arc<StateInfo>> {
+        // Mostly nothing waits, and thousands may be asked for.
+        let written = || self.stores.as_ref()?.statuses.state().get(key).cloned();
+        if self.status_writes.is_empty() {
+            return written();
+        }
+        match self.status_writes.waiting(key.key().as_bytes()) {
+            Some(waiting) => {
+                let status = serde_json::from_slice::<Status>(waiting?).ok()?;
+                Some(Arc::new(status.into()))
+            }
+            None => written(),
         }
     }
 
-    fn tasks_with_status(&self, name: &str) -> Vec<i32> {
+    fn tasks_with_status(&self, name: &Arc<str>) -> Vec<i32> {
         let Some(stores) = &self.stores else { return Vec::new() };
-        let own = ConnectorTaskId::new(name, i32::MIN)..=ConnectorTaskId::new(name, i32::MAX);
+        let own = ConnectorTaskId::new(name.clone(), i32::MIN)..=ConnectorTaskId::new(name.clone(), i32::MAX);
         let mut numbers: Vec<i32> = self.tasks.range(own).map(|(id, _)| id.task).collect();
         numbers.extend(stores.statuses.state().tasks(name).map(|(number, _)| number));
         numbers.sort_unstable();
@@ -146,21 +159,5 @@ impl Herder {
             self.status_writes.push(active_topic_tombstone(&topic, name));
         }
         Ok(())
-    }
-}
-
-fn state_info(status: Status) -> StateInfo {
-    let Status {
-        state,
-        trace,
-        worker_id,
-        version,
-        ..
-    } = status;
-    StateInfo {
-        state,
-        worker_id,
-        version,
-        trace: trace.filter(|trace| !trace.is_empty()),
     }
 }

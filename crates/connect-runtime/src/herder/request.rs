@@ -38,7 +38,7 @@ pub enum Request {
     },
     TaskStatus {
         id: ConnectorTaskId,
-        reply: Reply<StateInfo>,
+        reply: Reply<Arc<StateInfo>>,
     },
     PutConnector {
         name: String,

@@ -1,5 +1,7 @@
 //! What others ask of the herder: who may do it, and what it comes to.
 
+use std::sync::Arc;
+
 use connect_api::ConnectorContext;
 
 use super::{
@@ -121,7 +123,7 @@ impl Herder {
             true => Ok(()),
             false => Err(RequestError::connector_exists(&name)),
         });
-        let mut info = self.info_of(&name, &config);
+        let mut info = self.info_of(&name, Arc::new(config.clone()));
         info.tasks = before.map(|before| before.tasks).unwrap_or_default();
         let change = || ConfigChange::PutConnector {
             name,

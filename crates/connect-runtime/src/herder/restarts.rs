@@ -92,7 +92,10 @@ impl RestartScope {
 
     /// What a user is told: everything that is to be restarted is RESTARTING.
     fn plan(self, mut status: ConnectorStateInfo) -> ConnectorStateInfo {
-        let restarting = |status: &mut StateInfo| (status.state, status.trace) = (State::Restarting, None);
+        let restarting = |status: &mut Arc<StateInfo>| {
+            let status = Arc::make_mut(status);
+            (status.state, status.trace) = (State::Restarting, None);
+        };
         if self.has_connector(status.connector.state) {
             restarting(&mut status.connector);
         }

@@ -1,6 +1,9 @@
 //! The status topic: what connectors and tasks do, and which topics they write to.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -31,6 +34,30 @@ pub struct Status {
     pub version: Option<String>,
 }
 
+/// What a connector or a task does: a status as users see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateInfo {
+    /// Its state.
+    pub state: State,
+    /// Who runs it, or did last.
+    pub worker_id: String,
+    /// The plug-in's version while it runs. REST says `null` for `None`, and nothing at all for `undefined`.
+    pub version: Option<String>,
+    /// Why it failed.
+    pub trace: Option<String>,
+}
+
+impl From<Status> for StateInfo {
+    fn from(status: Status) -> Self {
+        Self {
+            state: status.state,
+            worker_id: status.worker_id,
+            version: status.version,
+            trace: status.trace.filter(|trace| !trace.is_empty()),
+        }
+    }
+}
+
 /// Names what a status is about.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum StatusKey {
@@ -41,7 +68,8 @@ pub enum StatusKey {
 }
 
 impl StatusKey {
-    fn key(&self) -> String {
+    /// The key of its records.
+    pub fn key(&self) -> String {
         match self {
             Self::Connector(name) => format!("{CONNECTOR_PREFIX}{name}"),
             Self::Task(id) => format!("{TASK_PREFIX}{id}"),
@@ -101,14 +129,33 @@ fn active_topic_key(topic: &str, connector: &str) -> String {
 /// What the status topic adds up to (the cache of Java's `KafkaStatusBackingStore`).
 #[derive(Debug, Default)]
 pub struct StatusState {
-    connectors: HashMap<String, Status>,
-    tasks: HashMap<String, BTreeMap<i32, Status>>,
+    connectors: HashMap<String, Known>,
+    tasks: HashMap<String, BTreeMap<i32, Known>>,
     topics: HashMap<String, BTreeMap<String, ActiveTopic>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    generation: i32,
+    info: Arc<StateInfo>,
+}
+
+impl From<Status> for Known {
+    fn from(status: Status) -> Self {
+        Self {
+            generation: status.generation,
+            info: Arc::new(status.into()),
+        }
+    }
 }
 
 impl StatusState {
     /// The last known status.
-    pub fn get(&self, key: &StatusKey) -> Option<&Status> {
+    pub fn get(&self, key: &StatusKey) -> Option<&Arc<StateInfo>> {
+        self.known(key).map(|known| &known.info)
+    }
+
+    fn known(&self, key: &StatusKey) -> Option<&Known> {
         match key {
             StatusKey::Connector(name) => self.connectors.get(name),
             StatusKey::Task(id) => self.tasks.get(&*id.connector)?.get(&id.task),
@@ -116,12 +163,12 @@ impl StatusState {
     }
 
     /// The last known statuses of a connector's tasks.
-    pub fn tasks(&self, connector: &str) -> impl Iterator<Item = (i32, &Status)> {
+    pub fn tasks(&self, connector: &str) -> impl Iterator<Item = (i32, &Arc<StateInfo>)> {
         self.tasks
             .get(connector)
             .into_iter()
             .flatten()
-            .map(|(task, status)| (*task, status))
+            .map(|(task, known)| (*task, &known.info))
     }
 
     /// The topics that a connector has written to.
@@ -157,23 +204,23 @@ impl StatusState {
         self.connectors
             .values()
             .chain(tasks)
-            .map(|status| status.generation)
+            .map(|known| known.generation)
             .max()
     }
 
     /// Whether a worker that has lost a connector or task without knowing may still say that it failed or ended: not
     /// over the status of another worker of a later generation (Java's `putSafe`).
     pub fn may_put_safe(&self, key: &StatusKey, worker_id: &str, generation: i32) -> bool {
-        match self.get(key) {
+        match self.known(key) {
             None => true,
-            Some(cached) => cached.worker_id == worker_id || cached.generation <= generation,
+            Some(cached) => cached.info.worker_id == worker_id || cached.generation <= generation,
         }
     }
 
     fn put(&mut self, key: StatusKey, status: Option<Status>) {
         match (key, status) {
             (StatusKey::Connector(name), Some(status)) => {
-                self.connectors.insert(name, status);
+                self.connectors.insert(name, status.into());
             }
             // Unlike Java's cache this one keeps the tasks: what is still in the topic has to be known to be removed.
             (StatusKey::Connector(name), None) => {
@@ -183,11 +230,11 @@ impl StatusState {
                 let tasks = self.tasks.entry(id.connector.to_string()).or_default();
                 let overtaken = tasks.get(&id.task).is_some_and(|cached| {
                     status.state == State::Unassigned
-                        && cached.state == State::Running
+                        && cached.info.state == State::Running
                         && cached.generation >= status.generation
                 });
                 if !overtaken {
-                    tasks.insert(id.task, status);
+                    tasks.insert(id.task, status.into());
                 }
             }
             (StatusKey::Task(id), None) => {
@@ -308,6 +355,7 @@ mod tests {
             ..status(State::Failed, "w", 3)
         };
         state.apply(&log_record(0, &task(7).record(&failed)));
+        let failed = Arc::new(StateInfo::from(failed));
         assert_eq!(state.get(&task(7)), Some(&failed));
         assert_eq!(state.tasks("c1").collect::<Vec<_>>(), [(7, &failed)]);
         assert_eq!(state.highest_generation(), Some(3));

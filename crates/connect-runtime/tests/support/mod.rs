@@ -553,11 +553,14 @@ impl Worker {
     pub async fn counter(&self) -> Option<Counted> {
         let info = self.handle.connector_info("counter").await.ok()?;
         let status = self.handle.status("counter").await.ok()?;
-        let mut tasks = status.tasks;
+        let tasks = status.tasks.into_iter();
+        let mut tasks: Vec<_> = tasks
+            .map(|(number, task)| (number, Arc::unwrap_or_clone(task)))
+            .collect();
         tasks.retain(|(number, _)| info.tasks.iter().any(|id| id.task == *number));
         (tasks.len() == info.tasks.len()).then_some(Counted {
-            config: info.config,
-            status: status.connector,
+            config: Arc::unwrap_or_clone(info.config),
+            status: Arc::unwrap_or_clone(status.connector),
             tasks,
         })
     }

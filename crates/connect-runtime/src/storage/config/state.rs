@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use serde_json::Value;
 use tracing::{debug, error, info};
@@ -75,13 +78,13 @@ impl std::fmt::Debug for SessionKey {
 /// All that is known of one connector, be it configured or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectorConfigState {
-    config: Option<RawConfig>,
+    config: Option<Arc<RawConfig>>,
     target_state: Option<TargetState>,
     task_count: i32,
     task_configs: BTreeMap<i32, RawConfig>,
     /// Read, but not committed. `None` until the first task record.
     pending_task_configs: Option<BTreeMap<i32, RawConfig>>,
-    applied_config: Option<RawConfig>,
+    applied_config: Option<Arc<RawConfig>>,
     inconsistent: bool,
     task_generation: Option<u64>,
     fencing_count: Option<i32>,
@@ -91,7 +94,12 @@ pub struct ConnectorConfigState {
 impl ConnectorConfigState {
     /// The connector's configuration, `None` if it is not configured.
     pub fn config(&self) -> Option<&RawConfig> {
-        self.config.as_ref()
+        self.config.as_deref()
+    }
+
+    /// The same, to be kept.
+    pub fn shared_config(&self) -> Option<Arc<RawConfig>> {
+        self.config.clone()
     }
 
     /// What a user wants of it.
@@ -130,7 +138,7 @@ impl ConnectorConfigState {
 
     /// The connector configuration that the committed task configurations were made from.
     pub fn applied_config(&self) -> Option<&RawConfig> {
-        self.applied_config.as_ref()
+        self.applied_config.as_deref()
     }
 
     /// Whether `tasks` have to be written, being what the connector makes of its configuration now. Tasks take a change
@@ -309,7 +317,7 @@ impl ConfigState {
             }
             Some(value) => {
                 let config = serde_json::from_value::<Properties>(value).map_err(|_| "it is no connector config")?;
-                connector.config = Some(config.properties);
+                connector.config = Some(Arc::new(config.properties));
                 connector.target_state.get_or_insert_default();
             }
         }
