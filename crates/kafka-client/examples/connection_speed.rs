@@ -49,7 +49,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ("write", 32, 4 << 20),
     ] {
         let stream = Dialer::tcp().dial("127.0.0.1", port).await?;
-        let stream = security.secure(stream, "127.0.0.1", port, Duration::from_secs(10)).await?;
+        let stream = security
+            .secure(stream, "127.0.0.1", port, Duration::from_secs(10))
+            .await?;
         let connection = Connection::open(stream, "peer".into(), &ConnectionOptions::default()).await?;
         let total = 2usize << 30;
         let size = answer_bytes.max(request_bytes);

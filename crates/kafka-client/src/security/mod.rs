@@ -123,13 +123,7 @@ impl Security {
     }
 
     /// Puts TLS over a fresh stream, if it is to be.
-    pub async fn secure(
-        &self,
-        stream: Stream,
-        host: &str,
-        port: u16,
-        within: Duration,
-    ) -> Result<Stream, Error> {
+    pub async fn secure(&self, stream: Stream, host: &str, port: u16, within: Duration) -> Result<Stream, Error> {
         match &self.tls {
             None => Ok(stream),
             Some(tls) => tls.connect(stream, host, port, within).await,
