@@ -216,7 +216,9 @@ fn groups_follow_a_copy_that_is_made_again(kafka: &mut Pair) {
     expect_next(&mut source, &mut target, "again-midst", "again-orders", &copy, (0, 40));
 
     target.delete_topic(&copy);
-    mirror.process().wait_for_line("what was copied before is not copied again", SOON);
+    mirror
+        .process()
+        .wait_for_line("what was copied before is not copied again", SOON);
     // Whoever would now be sent to 100 would pass over what comes.
     mirror.process().wait_for_line("past the end of the copy", SOON);
     source.produce("again-orders", 0, Compression::None, &orders(100..130));
