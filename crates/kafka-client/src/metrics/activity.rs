@@ -18,7 +18,7 @@ pub struct Count {
     pub per_second: f64,
 }
 
-/// What the counters of an [`Activity`] stood at. Sizes are bytes as they travel, times milliseconds.
+/// What the counters of a client's requests stood at. Sizes are bytes as they travel, times milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct ActivitySnapshot {
     /// Requests written.
