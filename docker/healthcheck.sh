@@ -4,4 +4,11 @@
 if [ -n "${HELIOGRAPH_HEALTH_URL:-}" ]; then
     exec curl --fail --silent --show-error --max-time 5 "$HELIOGRAPH_HEALTH_URL"
 fi
-exec heliograph health --process 1
+# Process 1, unless a shell has started it.
+for process in /proc/[0-9]*; do
+    case $(readlink "$process/exe" 2>/dev/null) in
+    */heliograph) exec heliograph health --process "${process#/proc/}" ;;
+    esac
+done
+echo "no heliograph runs here" >&2
+exit 1

@@ -95,10 +95,26 @@ fn mirror_maker_runs_from_its_script_and_its_file() {
     // Its clusters are not there, and the health check says that it is not well, and not that it cannot be asked.
     let words: Vec<&str> = image.health_check.iter().map(String::as_str).collect();
     let (healthy, said) = image.exec(&container, &words);
-    assert!(!healthy, "{said}");
+    assert!(!healthy && said.contains("/health answers 5"), "{said}");
     let (answered, said) = image.exec(&container, &["curl", "--silent", "http://127.0.0.1:18083/"]);
     assert!(answered && said.contains("/a/b"), "{said}");
     assert_stops(&mut container);
+}
+
+#[test]
+fn the_health_check_finds_what_a_shell_has_started() {
+    if !can_enter() {
+        return;
+    }
+    let (image, network) = (Image::build("image-shell"), Network::new("image-shell"));
+    image.write(FILE, FLOW);
+    let line = format!("/opt/kafka/bin/connect-mirror-maker.sh {FILE}; echo ended");
+    let options = as_for_a_jvm().command(&["sh", "-c", &line]);
+    let mut container = image.start(&network, "image-shell", &options);
+    container.process.wait_for_line("127.0.0.1:", SOON);
+    let words: Vec<&str> = image.health_check.iter().map(String::as_str).collect();
+    let (healthy, said) = image.exec(&container, &words);
+    assert!(!healthy && said.contains("/health answers 5"), "{said}");
 }
 
 #[test]
