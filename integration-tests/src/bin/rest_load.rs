@@ -1,9 +1,10 @@
 //! A worker with hundreds of connectors, asked by dozens of clients while a backlog drains; then a second worker joins.
 //!
-//! `rest_load [--connectors N] [--tasks N] [--clients N] [--seconds N] [--between-ms N] [--backlog-mb N] [--embedded]`.
+//! `rest_load [--connectors N] [--tasks N] [--clients N] [--seconds N] [--between-ms N] [--backlog-mb N] [--warm-up-seconds N]
+//! [--embedded]`.
 //! Half of the connectors are MirrorHeartbeat with their one task; the others are MirrorSource over one topic with as many
 //! partitions as make up the number of tasks, each under an alias of its own. The backlog is a topic that one more
-//! MirrorSource drains.
+//! MirrorSource drains, for as long as the warm-up says before anybody asks: brokers that have just started compile.
 
 use std::{
     collections::BTreeSet,
@@ -51,6 +52,7 @@ struct Plan {
     length: Duration,
     between: Duration,
     backlog_mb: usize,
+    warm_up: Duration,
     embedded: bool,
 }
 
@@ -130,6 +132,7 @@ fn drain(plan: &Plan, pair: &Pair, worker: &ConnectWorker) {
         let is_there = copies.partition_count(COPY).is_some();
         (is_there && drained(&mut copies) > 0).then_some(())
     });
+    pause(plan.warm_up);
     let (from, watch) = (drained(&mut copies), Stopwatch::start());
     ask(plan, worker, "while a backlog drains");
     let (to, took) = (drained(&mut copies), watch.elapsed());
@@ -370,6 +373,7 @@ fn plan(mut args: impl Iterator<Item = String>) -> Plan {
         length: Duration::from_secs(20),
         between: Duration::from_millis(50),
         backlog_mb: 2_000,
+        warm_up: Duration::ZERO,
         embedded: false,
     };
     while let Some(name) = args.next() {
@@ -386,6 +390,7 @@ fn plan(mut args: impl Iterator<Item = String>) -> Plan {
             "--seconds" => plan.length = Duration::from_secs(value as u64),
             "--between-ms" => plan.between = Duration::from_millis(value as u64),
             "--backlog-mb" => plan.backlog_mb = value,
+            "--warm-up-seconds" => plan.warm_up = Duration::from_secs(value as u64),
             _ => panic!("unknown option {name}; see the top of rest_load.rs"),
         }
     }

@@ -411,3 +411,12 @@ impl Container {
         self.process.wait_for_exit(Duration::from_secs(10)).code()
     }
 }
+
+impl Drop for Container {
+    /// `docker rm --force`. Whoever changes users, as `chroot` does for process 1, no longer ends with its parent.
+    fn drop(&mut self) {
+        if self.process.is_running() {
+            let _ = Command::new("kill").args(["-KILL", &self.pid.to_string()]).status();
+        }
+    }
+}
