@@ -1,10 +1,11 @@
 //! A worker with hundreds of connectors, asked by dozens of clients while a backlog drains; then a second worker joins.
 //!
 //! `rest_load [--connectors N] [--tasks N] [--clients N] [--seconds N] [--between-ms N] [--backlog-mb N] [--warm-up-seconds N]
-//! [--embedded]`.
+//! [--limit-mb N] [--embedded]`.
 //! Half of the connectors are MirrorHeartbeat with their one task; the others are MirrorSource over one topic with as many
 //! partitions as make up the number of tasks, each under an alias of its own. The backlog is a topic that one more
-//! MirrorSource drains, for as long as the warm-up says before anybody asks: brokers that have just started compile.
+//! MirrorSource drains, for as long as the warm-up says before anybody asks: brokers that have just started compile;
+//! and at so many megabytes a second, if there is a limit.
 
 use std::{
     collections::BTreeSet,
@@ -53,6 +54,7 @@ struct Plan {
     between: Duration,
     backlog_mb: usize,
     warm_up: Duration,
+    limit_mb: Option<usize>,
     embedded: bool,
 }
 
@@ -124,7 +126,12 @@ fn rest(worker: &ConnectWorker) {
 /// Asks while one more connector copies the backlog.
 fn drain(plan: &Plan, pair: &Pair, worker: &ConnectWorker) {
     let (source, target) = (pair.source.bootstrap_servers(), pair.target.bootstrap_servers());
-    let of_drainer = [("topics", BACKLOG), ("tasks.max", "4")];
+    let limit = plan.limit_mb.map(|megabytes| format!("{megabytes}MB"));
+    let limit = limit.as_deref().map(|limit| ("heliograph.max.bytes.per.second", limit));
+    let of_drainer: Vec<_> = [("topics", BACKLOG), ("tasks.max", "4")]
+        .into_iter()
+        .chain(limit)
+        .collect();
     let of_drainer = mirror("MirrorSourceConnector", "drained", &source, &target, &of_drainer);
     put(worker, DRAINER, &of_drainer);
     let mut copies = pair.target.client();
@@ -374,6 +381,7 @@ fn plan(mut args: impl Iterator<Item = String>) -> Plan {
         between: Duration::from_millis(50),
         backlog_mb: 2_000,
         warm_up: Duration::ZERO,
+        limit_mb: None,
         embedded: false,
     };
     while let Some(name) = args.next() {
@@ -390,6 +398,7 @@ fn plan(mut args: impl Iterator<Item = String>) -> Plan {
             "--seconds" => plan.length = Duration::from_secs(value as u64),
             "--between-ms" => plan.between = Duration::from_millis(value as u64),
             "--backlog-mb" => plan.backlog_mb = value,
+            "--limit-mb" => plan.limit_mb = Some(value),
             "--warm-up-seconds" => plan.warm_up = Duration::from_secs(value as u64),
             _ => panic!("unknown option {name}; see the top of rest_load.rs"),
         }
