@@ -8,6 +8,7 @@ use kafka_protocol::messages::fetch_response::{NodeEndpoint, PartitionData};
 use kafka_wire::{Entry, ErrorCode, TopicPartition};
 use tokio::time::Instant;
 
+use super::fetch_session::Wanted;
 use super::trouble::not_there;
 use super::{Consumer, Fetched, LAST_VERSION_BY_NAME};
 use crate::Error;
@@ -77,15 +78,15 @@ impl Consumer {
                     }),
                 };
                 let asked = at.and_then(|at| Some((at, self.node(node_id).session.asked(at)?)));
-                let Some((at, asked_offset)) = asked else { continue };
+                let Some((at, asked)) = asked else { continue };
                 hints.extend(leader_hint(&self.partitions[at].name, &data, &response.node_endpoints));
-                brought.push((at, asked_offset, data));
+                brought.push((at, asked, data));
             }
         }
         self.client.leader_hints(&hints);
         let before = self.polled.fetched.len();
-        for (at, asked_offset, data) in brought {
-            self.on_partition_data(at, asked_offset, data, now);
+        for (at, asked, data) in brought {
+            self.on_partition_data(at, asked, data, now);
         }
         self.count(before);
         let node = self.node(node_id);
@@ -111,9 +112,9 @@ impl Consumer {
     }
 
     /// Takes in the answer for one partition.
-    pub(super) fn on_partition_data(&mut self, at: usize, asked_offset: i64, data: PartitionData, now: Instant) {
+    pub(super) fn on_partition_data(&mut self, at: usize, asked: Wanted, data: PartitionData, now: Instant) {
         // Paused or moved since it was asked: not wanted any more.
-        if self.partitions[at].is_paused || self.partitions[at].position() != Some(asked_offset) {
+        if self.partitions[at].is_paused || self.partitions[at].position() != Some(asked.fetch_offset) {
             return;
         }
         let code = ErrorCode(data.error_code);
@@ -124,7 +125,7 @@ impl Consumer {
         if data.diverging_epoch.end_offset >= 0 {
             tracing::debug!(
                 partition = %self.partitions[at].name,
-                position = asked_offset,
+                position = asked.fetch_offset,
                 epoch = data.diverging_epoch.epoch,
                 end_offset = data.diverging_epoch.end_offset,
                 "the leader's log parted from what was read",
@@ -133,7 +134,8 @@ impl Consumer {
             return;
         }
         let partition = self.partitions.change(at);
-        partition.checked_epoch = partition.leader_epoch;
+        // Not the leader's of now: this may be the late answer of one before.
+        partition.checked_epoch = asked.leader_epoch;
         let read_committed = self.config.isolation_level == IsolationLevel::ReadCommitted;
         let taken_in = self.partitions.change(at).take_in(data, read_committed);
         if taken_in.is_ok() {

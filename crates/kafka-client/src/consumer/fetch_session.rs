@@ -85,9 +85,9 @@ impl FetchSession {
         self.changed.iter().copied()
     }
 
-    /// The offset of a partition that the last request asked for, or left as it was.
-    pub(super) fn asked(&self, partition: usize) -> Option<i64> {
-        self.remembered.get(&partition).map(|known| known.fetch_offset)
+    /// What the last request asked for of a partition, or left as it was.
+    pub(super) fn asked(&self, partition: usize) -> Option<Wanted> {
+        self.remembered.get(&partition).copied()
     }
 
     /// What the next request has to say. Everything, if it opens a session.
@@ -197,7 +197,7 @@ mod tests {
                 forgotten: vec![(0, Uuid::nil()), (2, Uuid::nil())]
             }
         );
-        assert_eq!((session.asked(0), session.asked(1)), (None, Some(9)));
+        assert_eq!((session.asked(0), session.asked(1)), (None, Some(at(9))));
     }
 
     #[test]
@@ -212,7 +212,7 @@ mod tests {
         session.unwant(8);
         assert_eq!(session.next(true), Difference::default());
         session.want(1, at(9));
-        assert_eq!(session.asked(1), Some(6), "until the next request");
+        assert_eq!(session.asked(1), Some(at(6)), "until the next request");
     }
 
     #[test]

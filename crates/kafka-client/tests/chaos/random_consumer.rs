@@ -75,6 +75,12 @@ async fn run(seed: u64) {
             if Instant::now() >= end_of_life && !life.is_empty() {
                 life.shutdown().await;
                 be_calm(&cluster).await;
+                // A log that was cut may have grown back to where the reader is. With more behind that, it has to look.
+                for (name, next) in &next {
+                    while end(&cluster, name) <= next.unwrap_or_default() {
+                        last_words(&cluster, name, &mut history.lock().expect("not poisoned"));
+                    }
+                }
                 for name in std::mem::take(&mut paused) {
                     consumer.resume(&name);
                 }
@@ -246,6 +252,14 @@ async fn live(cluster: Arc<Cluster>, history: Arc<Mutex<History>>, mut rng: StdR
             _ => {}
         }
     }
+}
+
+fn last_words(cluster: &Cluster, name: &TopicPartition, history: &mut History) {
+    let value = "last".to_owned();
+    let known = history.values.entry((name.clone(), end(cluster, name))).or_default();
+    known.insert(value.clone());
+    let batch = support::stored(&support::tiny(&value));
+    cluster.append(&name.topic, name.partition, &batch).expect("appended");
 }
 
 fn append(cluster: &Cluster, name: &TopicPartition, number: &mut u32, history: &mut History, rng: &mut StdRng) {
