@@ -245,12 +245,18 @@ impl Producer {
         now: Instant,
         why: impl FnOnce() -> String,
     ) -> bool {
-        let queue = &mut self.partitions[partition];
+        let queue = &self.partitions[partition];
         // What was sent and never answered may have been written: it stays until a broker says, and is repeated under its
         // old sequence, with a retry's delay, to whoever leads. So does Java's producer under Connect, which gives it an
         // endless delivery.timeout.ms. It costs its memory, and that of what waits behind it, out of buffer.memory.
-        let hopeless = queue.is_overdue(now) && queue.in_flight() == 0 && !queue.has_maybe_written();
+        let mut hopeless = queue.is_overdue(now) && queue.in_flight() == 0 && !queue.has_maybe_written();
         if hopeless {
+            // Of what came behind a refused batch the caller has to hear first: this is from before it.
+            let is_given_back = |outcome: &Outcome| outcome.result.is_err() && outcome.target == queue.target;
+            hopeless = !self.finished.iter().any(is_given_back);
+        }
+        if hopeless {
+            let queue = &mut self.partitions[partition];
             let refusal = Refused::new(
                 format!("produce to {} waits: {}", queue.target, why()),
                 queue.last_error,

@@ -7,13 +7,20 @@ use kafka_embedded::{ApiKey, Control, RequestKind, ResponseError as E};
 use kafka_wire::ErrorCode;
 use tokio::time::Instant;
 
-use crate::support::{at, client_config, cluster, finish, idle, large, producer, tiny, values};
+use crate::support::{at, client_config, cluster, entry_values, finish, idle, large, producer, tiny, values};
 
 fn stored(cluster: &kafka_embedded::Cluster, topic: &str, partition: i32) -> Vec<String> {
     values(cluster, topic, partition)
         .into_iter()
         .map(|(_, value)| value)
         .collect()
+}
+
+/// The values in the batches of a request.
+fn values_of(records: &bytes::Bytes) -> Vec<String> {
+    let entries = kafka_wire::BatchIter::new(records.clone());
+    let values = entries.flat_map(|entry| entry_values(&entry.expect("a batch of ours")));
+    values.map(|(_, value)| value).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,6 +125,38 @@ async fn too_few_replicas_give_back_after_a_while_but_not_what_may_be_written() 
         finish(&mut producer, if gives_back { 1 } else { 2 }).await;
         assert_eq!(stored(&cluster, "t", 0)[0], "1");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_before_a_refused_batch_is_given_back_after_it_and_never_in_one_go() {
+    let cluster = cluster(1).await;
+    cluster.create_topic("t", 1, &[]).expect("created");
+    let mut producer = producer(&cluster);
+    producer.send(0, at("t", 0), large("0"));
+    finish(&mut producer, 1).await;
+    // Both wait for replicas; then the second is refused for good, long after the first could have been given back.
+    let began = Instant::now();
+    cluster.control(ApiKey::Produce, move |request| match request.body {
+        RequestKind::Produce(produce) if began.elapsed() >= Duration::from_secs(30) => {
+            let records = produce.topic_data[0].partition_data[0].records.clone();
+            let is_second = values_of(&records.expect("a batch")) == ["2"];
+            Control::Error(if is_second {
+                E::InvalidRecord
+            } else {
+                E::NotEnoughReplicas
+            })
+        }
+        _ => Control::Error(E::NotEnoughReplicas),
+    });
+    for tag in 1..4 {
+        producer.send(tag, at("t", 0), large(&tag.to_string()));
+    }
+    let mut turns = Vec::new();
+    while producer.in_flight() > 0 {
+        let outcomes = producer.outcomes().await;
+        turns.push(outcomes.iter().map(|outcome| outcome.tag).collect::<Vec<_>>());
+    }
+    assert_eq!(turns, [vec![2, 3], vec![1]]);
 }
 
 #[tokio::test(start_paused = true)]
