@@ -1,6 +1,6 @@
 //! How connectors and tasks come to run.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use config_def::with_prefix_stripped;
 use connect_api::{ConnectError, Props, SourceTask, TaskContext};
@@ -34,6 +34,9 @@ use crate::{
         TopicCreation, TopicGroups, Transactions, WorkerConnector, WorkerSourceTask,
     },
 };
+
+/// How long the start of a task waits for offsets that earlier runs on this worker gave to be written.
+const LAST_COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 
 impl Herder {
     pub(super) fn start_connector(&mut self, name: &Arc<str>, wanted: &WantedConnector) {
@@ -115,7 +118,8 @@ impl Herder {
                 let settings = &self.settings;
                 let (interval, timeout) = (settings.offset_flush_interval, settings.offset_flush_timeout);
                 // Half of what all of the end may take: what was acknowledged has to be stored in the other half.
-                let drain_timeout = timeout.min(settings.task_shutdown_graceful_timeout / 2);
+                let grace = settings.task_shutdown_graceful_timeout;
+                let drain_timeout = timeout.min(grace / 2);
                 let (id, events, clock) = (id.clone(), self.events.clone(), self.clock.clone());
                 let topic_tracking = settings.topic_tracking;
                 let (hold, dialer) = (self.hold.subscribe(), self.dialer.clone());
@@ -174,6 +178,7 @@ impl Herder {
                         commit: OffsetCommit::new(id.clone(), store.clone(), interval, timeout, clock.clone()),
                         transactions: boundary.map(|boundary| Transactions::new(boundary, store, clock)),
                         drain_timeout,
+                        grace,
                         topic_tracking,
                         target_state: line.target,
                         events,
@@ -315,6 +320,11 @@ async fn read_offsets(
     dialer: &Dialer,
     clock: &Clock,
 ) -> Result<(ConnectorOffsets, JoinSet<()>), storage::Error> {
+    // The run before may have given up on its last commit, which is on its way all the same.
+    match tokio::time::timeout(LAST_COMMIT_PATIENCE, stores.offsets.written()).await {
+        Ok(written) => written?,
+        Err(_) => warn!("offsets of earlier runs are still not stored: what they stand for may be copied again"),
+    }
     let opened = ConnectorOffsets::open_for_task(own, stores.offsets.clone(), dialer, clock).await?;
     opened.0.read_to_end().await?;
     Ok(opened)

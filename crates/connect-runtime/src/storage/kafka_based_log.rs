@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     ops::ControlFlow,
     sync::{Arc, Mutex, MutexGuard},
@@ -112,7 +112,8 @@ impl<S: LogState> KafkaBasedLog<S> {
             positions,
             next_tag: 0,
             batches: HashMap::new(),
-            writes: HashMap::new(),
+            writes: BTreeMap::new(),
+            listeners: Vec::new(),
         };
         (handle, log_loop)
     }
@@ -187,6 +188,17 @@ impl<S: LogState> KafkaBasedLog<S> {
         answer.await.map_err(|_| self.closed())?
     }
 
+    /// Waits until what this worker gave to be written before the call has its answer.
+    pub async fn written(&self) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        let nothing = Write {
+            records: Vec::new(),
+            reply,
+        };
+        self.writes.send(nothing).await.map_err(|_| self.closed())?;
+        answer.await.map_err(|_| self.closed())?
+    }
+
     /// Writes records when their turn comes, and waits for nothing. Answers whether there was room for them to wait.
     pub(crate) fn write_later(&self, records: Vec<KeyValue>) -> bool {
         let (reply, _) = oneshot::channel();
@@ -239,7 +251,9 @@ pub struct LogLoop<S> {
     next_tag: u64,
     /// Which write a batch belongs to, by the batch's tag.
     batches: HashMap<u64, u64>,
-    writes: HashMap<u64, PendingWrite>,
+    writes: BTreeMap<u64, PendingWrite>,
+    /// Those who wait for every write before this one.
+    listeners: Vec<(u64, oneshot::Sender<Result<(), Error>>)>,
 }
 
 struct PendingWrite {
@@ -280,6 +294,11 @@ impl<S: LogState> LogLoop<S> {
     fn send(&mut self, write: Write) {
         let batches = build(&write.records, self.shared.partitions, self.clock.now_ms());
         let write_id = self.next_tag;
+        if batches.is_empty() {
+            self.listeners.push((write_id, write.reply));
+            self.tell_listeners();
+            return;
+        }
         self.writes.insert(
             write_id,
             PendingWrite {
@@ -315,6 +334,15 @@ impl<S: LogState> LogLoop<S> {
             if let Err(Err(error)) = reply.send(refused.map_or(Ok(()), Err)) {
                 warn!(error = error.chain(), "a write that nobody waits for failed");
             }
+            self.tell_listeners();
+        }
+    }
+
+    fn tell_listeners(&mut self) {
+        let oldest = self.writes.keys().next().copied().unwrap_or(u64::MAX);
+        for (_, listener) in self.listeners.extract_if(.., |(before, _)| *before <= oldest) {
+            // Whoever lost patience needs no answer.
+            let _ = listener.send(Ok(()));
         }
     }
 

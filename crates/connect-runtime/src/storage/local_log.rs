@@ -65,7 +65,7 @@ impl<S: LogState> LocalLog<S> {
     }
 
     async fn store(&mut self, records: &[KeyValue]) -> Result<(), Error> {
-        let Some(OffsetFile { path, table }) = &mut self.file else {
+        let Some(OffsetFile { path, table }) = self.file.as_mut().filter(|_| !records.is_empty()) else {
             return Ok(());
         };
         let mut next = table.clone();

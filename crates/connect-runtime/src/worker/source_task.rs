@@ -29,6 +29,10 @@ use crate::{metrics::TaskMetrics, trouble::Trouble};
 /// After a failure of the task that passes: the first and the longest wait before the next poll.
 const POLL_RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
+/// Of the time that the end of a task may take: when brokers have to have answered, and offsets to be stored.
+const ANSWERED_BY: f32 = 0.7;
+const STORED_BY: f32 = 0.9;
+
 /// One running source task: takes batches from the task, gives them to the producer, stores offsets (Java's class of
 /// this name). Everything that it needs is handed to it at its start.
 pub(crate) struct WorkerSourceTask {
@@ -51,6 +55,8 @@ pub(crate) struct WorkerSourceTask {
     pub(crate) transactions: Option<Transactions>,
     /// How long the end may wait for batches in flight, and again for their offsets.
     pub(crate) drain_timeout: Duration,
+    /// `task.shutdown.graceful.timeout.ms`: after which the end is cut short.
+    pub(crate) grace: Duration,
     /// `topic.tracking.enable`: whether topics that are written to are reported.
     pub(crate) topic_tracking: bool,
     pub(crate) target_state: watch::Receiver<TargetState>,
@@ -444,18 +450,9 @@ impl WorkerSourceTask {
             self.stop_task().await;
             return;
         }
-        let deadline = Instant::now() + self.drain_timeout;
-        while flow.submitted.in_flight() > 0 {
-            match tokio::time::timeout_at(deadline, self.producer.outcomes()).await {
-                Ok(outcomes) => self.settle(&mut flow, outcomes),
-                Err(_) => {
-                    let batches = flow.submitted.in_flight();
-                    warn!(task = %self.id, batches, "gave up on batches in flight, they will be sent again");
-                    break;
-                }
-            }
-        }
-        let deadline = Instant::now() + self.drain_timeout;
+        let began = Instant::now();
+        self.drain(&mut flow, began).await;
+        let deadline = (Instant::now() + self.drain_timeout).min(began + self.grace.mul_f32(STORED_BY));
         // A commit that is under way does not hold what was acknowledged since it began.
         let mut stored = true;
         for _ in 0..2 {
@@ -469,9 +466,55 @@ impl WorkerSourceTask {
         }
         if stored {
             self.commit_task(&mut flow).await;
+        } else {
+            warn!(
+                task = %self.id,
+                "the last offsets were not stored in time: what was written since the commit before may be copied again"
+            );
         }
         debug!(task = %self.id, stored, "task has drained");
         self.stop_task().await;
+    }
+
+    /// Waits for what was sent. What is not sent by half of the time is taken back: the next run copies it, and nothing of
+    /// it can arrive behind its back. The rest of the time is for the brokers to say what became of what is on its way.
+    async fn drain(&mut self, flow: &mut Flow, began: Instant) {
+        let asked_until = began + self.drain_timeout.max(self.grace.mul_f32(ANSWERED_BY));
+        let mut deadline = began + self.drain_timeout / 2;
+        let mut taken_back = None;
+        while flow.submitted.in_flight() > 0 {
+            let outcomes = tokio::time::timeout_at(deadline, self.producer.outcomes()).await;
+            match (outcomes, &mut taken_back) {
+                (Ok(outcomes), None) => self.settle(flow, outcomes),
+                // Nobody goes back to what comes back now: the next run begins there.
+                (Ok(outcomes), Some(taken_back)) => {
+                    let (written, back): (Vec<_>, Vec<_>) =
+                        outcomes.into_iter().partition(|outcome| outcome.result.is_ok());
+                    let back = back.iter().filter_map(|outcome| flow.submitted.refuse(outcome.tag));
+                    *taken_back += back.count();
+                    self.settle(flow, written);
+                }
+                (Err(_), None) => {
+                    // Half of a batch that was taken apart may be written: then all of it should be.
+                    if flow.transits.are_whole() {
+                        self.producer.recall();
+                    }
+                    (deadline, taken_back) = (asked_until, Some(0));
+                }
+                (Err(_), Some(_)) => {
+                    let batches = flow.submitted.in_flight();
+                    warn!(
+                        task = %self.id, batches, waited_ms = began.elapsed().as_millis() as u64,
+                        "the target does not say whether it has written the last batches: they will be sent again, and \
+                         may then be there twice"
+                    );
+                    break;
+                }
+            }
+        }
+        if let Some(batches @ 1..) = taken_back {
+            info!(task = %self.id, batches, "took back batches that were not written yet, the next run copies them");
+        }
     }
 
     async fn stop_task(self) {

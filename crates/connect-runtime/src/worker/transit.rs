@@ -54,6 +54,11 @@ impl Transits {
         transit.pieces.iter().find(|piece| piece.target == *target)
     }
 
+    /// Whether no batch on its way is in several pieces.
+    pub(crate) fn are_whole(&self) -> bool {
+        self.0.values().all(|transit| transit.pieces.len() == 1)
+    }
+
     /// Notes what became of a piece. `None` while others of the batch are on their way.
     pub(crate) fn settle(&mut self, sequence: u64, target: &TopicPartition, outcome: PieceOutcome) -> Option<Arrival> {
         let Some(transit) = self.0.get_mut(&sequence) else {

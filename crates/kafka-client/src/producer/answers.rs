@@ -226,9 +226,30 @@ impl Producer {
     }
 
     pub(super) fn give_back(&mut self, partition: usize, parts: Vec<Part>, refusal: &Refused) {
-        let target = self.partitions[partition].target.clone();
         let records = parts.iter().map(|part| part.batch.record_count().max(0) as u64);
         self.client.metrics().refused(records.sum());
+        self.hand_back(partition, parts, refusal);
+    }
+
+    /// After [`Producer::recall`]: gives back what is surely not written.
+    pub(super) fn give_back_recalled(&mut self, partition: usize) {
+        if !self.recalled {
+            return;
+        }
+        let parts = self.partitions[partition].give_back_unwritten();
+        if !self.partitions[partition].has_waiting() {
+            self.leave_ring(partition);
+            self.partitions[partition].not_before = None;
+        }
+        self.hand_back(
+            partition,
+            parts,
+            &Refused::new("taken back before it was written", None),
+        );
+    }
+
+    fn hand_back(&mut self, partition: usize, parts: Vec<Part>, refusal: &Refused) {
+        let target = self.partitions[partition].target.clone();
         for part in parts {
             let outcome = Outcome {
                 tag: part.tag,

@@ -12,6 +12,7 @@ use crate::{Error, Topics};
 impl Producer {
     /// Puts a partition into the ready ring of its leader, if it has something to send and may.
     pub(super) fn enqueue(&mut self, partition: usize) {
+        self.give_back_recalled(partition);
         let queue = &mut self.partitions[partition];
         if queue.in_ring || queue.not_before.is_some() || !queue.is_sendable() {
             return;

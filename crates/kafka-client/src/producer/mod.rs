@@ -96,6 +96,8 @@ pub struct Producer {
     metadata: RefreshPace,
     /// While it says true, nothing more is sent.
     hold: Option<watch::Receiver<bool>>,
+    /// Nothing new is sent any more, see [`Producer::recall`].
+    recalled: bool,
     trouble: Trouble,
     work: FuturesUnordered<BoxFuture<'static, Event>>,
     finished: Vec<Outcome>,
@@ -147,6 +149,7 @@ impl Producer {
             without_identity: Vec::new(),
             metadata: RefreshPace::default(),
             hold: None,
+            recalled: false,
             trouble: Trouble::default(),
             work: FuturesUnordered::new(),
             finished: Vec::new(),
@@ -160,6 +163,15 @@ impl Producer {
     pub fn held_by(mut self, hold: watch::Receiver<bool>) -> Self {
         self.hold = Some(hold);
         self
+    }
+
+    /// For an end that is exact: gives back, as outcomes, every batch that is surely not written, and sends nothing new
+    /// from now on. What may have been written goes on being asked for, until a broker says.
+    pub fn recall(&mut self) {
+        self.recalled = true;
+        for partition in 0..self.partitions.len() {
+            self.give_back_recalled(partition);
+        }
     }
 
     /// The client underneath.

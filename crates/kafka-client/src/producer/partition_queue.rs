@@ -340,6 +340,17 @@ impl PartitionQueue {
             .collect()
     }
 
+    /// Takes back what is surely not written: what waits, and, if nothing is on its way, what came back behind the last
+    /// batch that may have been.
+    pub(super) fn give_back_unwritten(&mut self) -> Vec<Part> {
+        let last_doubt = self.returned.iter().rposition(|pending| pending.maybe_written);
+        let from = match self.in_flight {
+            0 => last_doubt.map_or(0, |at| at + 1),
+            _ => self.returned.len(),
+        };
+        self.give_back(from)
+    }
+
     /// Sequences no longer mean to the broker what they mean to us.
     pub(super) fn lose_identity(&mut self) {
         self.identity_is_lost = true;
@@ -536,6 +547,25 @@ mod tests {
         assert_eq!(again.sequence, Some(0));
         queue.refused(again, too_large(), Instant::now());
         assert!(queue.drained(Instant::now()).unwrap().maybe_written);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_taken_back_is_surely_not_written() {
+        let mut queue = queue([0, 1, 2, 3, 4].map(|tag| part(tag, BIG)));
+        let acknowledged = queue.take().unwrap();
+        queue.succeeded(&acknowledged);
+        let [first, second, third] = [(); 3].map(|()| queue.take().unwrap());
+        assert_eq!(tags(&queue.give_back_unwritten()), [4], "the others are on their way");
+        queue.failed(third, None, Instant::now());
+        queue.unanswered(second, None, Instant::now());
+        queue.failed(first, None, Instant::now());
+        assert!(queue.drained(Instant::now()).is_none());
+        assert_eq!(tags(&queue.give_back_unwritten()), [3]);
+        let (first, second) = (queue.take().unwrap(), queue.take().unwrap());
+        assert_eq!((tags(&first.parts), tags(&second.parts)), (vec![1], vec![2]));
+        queue.succeeded(&first);
+        queue.succeeded(&second);
+        assert!(!queue.has_waiting() && queue.in_flight() == 0);
     }
 
     #[tokio::test(start_paused = true)]
