@@ -371,6 +371,7 @@ impl Herder {
         self.restart_failed();
         self.tend_group();
         self.claim_config_topic();
+        self.keep_config_topic();
         self.send_publications();
         self.write_what_waits();
         Ok(())

@@ -6,6 +6,7 @@ pub(crate) mod connector_offsets;
 mod error;
 mod json;
 mod kafka_based_log;
+mod keeper;
 mod local_log;
 pub mod offset;
 pub mod offset_file;

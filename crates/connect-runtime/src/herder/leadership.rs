@@ -98,6 +98,15 @@ impl Leadership {
 }
 
 impl Herder {
+    /// A config topic that somebody deletes is made again by the worker that leads. One that is written in transactions
+    /// is not: there is no telling that we still lead.
+    pub(super) fn keep_config_topic(&self) {
+        if let Some(stores) = &self.stores {
+            let keeps = self.leads() && !self.leadership.is_guarded && !*self.hold.borrow();
+            stores.configs.keep(keeps);
+        }
+    }
+
     /// A leader that has not got the id takes it over, unless it is out of touch with the group.
     pub(super) fn claim_config_topic(&mut self) {
         let is_wanted = self.leadership.is_guarded && self.leads() && !*self.hold.borrow();

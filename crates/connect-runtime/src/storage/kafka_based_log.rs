@@ -7,6 +7,8 @@ use std::{
 };
 
 use bytes::Bytes;
+use connect_api::BoxFuture;
+use futures_util::FutureExt;
 use kafka_client::{
     Client,
     admin::{Admin, OffsetInfo, OffsetSpec},
@@ -14,14 +16,15 @@ use kafka_client::{
     consumer::{Consumer, ConsumerEvent, Fetched, StartPosition},
     producer::{Outcome, Producer},
 };
-use kafka_wire::{BatchBuilder, Compression, INFLATE_CAP_BYTES, OutgoingBatch, TopicPartition, murmur2};
+use kafka_wire::{BatchBuilder, Compression, ErrorCode, INFLATE_CAP_BYTES, OutgoingBatch, TopicPartition, murmur2};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{
-    Error, KeyValue, LogRecord, LogState,
+    Error, InternalTopic, KeyValue, LogRecord, LogState, TopicKind,
     coalesced::Coalesced,
+    keeper::{Keeper, Restoration},
     local_log::{LocalLog, OffsetFile},
 };
 use crate::clock::Clock;
@@ -44,6 +47,8 @@ pub struct KafkaBasedLog<S> {
 pub(super) struct Shared<S> {
     pub(super) topic: Arc<str>,
     partitions: i32,
+    /// Whether this worker makes the topic again if somebody deletes it.
+    may_make: watch::Sender<bool>,
     /// Knows the topic's end. `None` for a [`LocalLog`], where what is written has been read.
     admin: Option<Admin>,
     /// Offsets behind the last records. Clients of REST may ask for them by the dozen.
@@ -75,9 +80,9 @@ impl<S> fmt::Debug for KafkaBasedLog<S> {
 }
 
 impl<S: LogState> KafkaBasedLog<S> {
-    /// The log of an existing topic. Nothing is read before the loop runs.
+    /// The log of an existing topic, which has so many partitions. Nothing is read before the loop runs.
     pub fn new(
-        topic: &str,
+        internal: &InternalTopic,
         partitions: i32,
         client: Client,
         mut consumer: Consumer,
@@ -85,15 +90,17 @@ impl<S: LogState> KafkaBasedLog<S> {
         clock: Clock,
         state: S,
     ) -> (Self, LogLoop<S>) {
-        let topic: Arc<str> = topic.into();
-        let all =
-            (0..partitions).map(|partition| (TopicPartition::new(topic.clone(), partition), StartPosition::Reset));
-        consumer.assign(all.collect());
+        let topic: Arc<str> = internal.name.as_str().into();
+        consumer.assign(from_the_start(&topic, partitions));
         let (writes, waiting_writes) = mpsc::channel(WRITE_QUEUE_CAPACITY);
         let (positions, positions_seen) = watch::channel(vec![0; partitions.max(0) as usize]);
+        // Configurations are written by one worker, which says that it is the one.
+        let may_make = watch::Sender::new(internal.kind != TopicKind::Config);
+        let keeper = Keeper::new(internal.clone(), client.clone(), partitions, may_make.subscribe());
         let shared = Shared {
             topic,
             partitions,
+            may_make,
             admin: Some(Admin::new(client)),
             ends: Coalesced::default(),
             state: Mutex::new(state),
@@ -114,6 +121,9 @@ impl<S: LogState> KafkaBasedLog<S> {
             batches: HashMap::new(),
             writes: BTreeMap::new(),
             listeners: Vec::new(),
+            keeper,
+            restoration: None,
+            ends: None,
         };
         (handle, log_loop)
     }
@@ -125,6 +135,7 @@ impl<S: LogState> KafkaBasedLog<S> {
         let shared = Arc::new(Shared {
             topic: name.into(),
             partitions: 1,
+            may_make: watch::Sender::new(false),
             admin: None,
             ends: Coalesced::default(),
             state: Mutex::new(state),
@@ -154,6 +165,12 @@ impl<S: LogState> KafkaBasedLog<S> {
         self.shared.topic.clone()
     }
 
+    /// Whether this worker makes the topic again, and writes back what it held, if somebody deletes it.
+    pub(crate) fn keep(&self, may_make: bool) {
+        let replace = |now: &mut bool| std::mem::replace(now, may_make) != may_make;
+        self.shared.may_make.send_if_modified(replace);
+    }
+
     /// How many partitions the topic has.
     pub(crate) fn partitions(&self) -> i32 {
         self.shared.partitions
@@ -168,7 +185,12 @@ impl<S: LogState> KafkaBasedLog<S> {
     /// Waits until everything that was written before the call has been read. Retries for as long as it takes.
     pub async fn read_to_end(&self) -> Result<(), Error> {
         let Some(admin) = &self.shared.admin else { return Ok(()) };
-        let ends = self.shared.ends.get(|| self.end_offsets(admin)).await;
+        let (topic, partitions) = (self.shared.topic.clone(), self.shared.partitions);
+        let ends = self
+            .shared
+            .ends
+            .get(|| end_offsets(admin.clone(), topic, partitions))
+            .await;
         let mut positions = self.positions.clone();
         let at_end = |positions: &Vec<i64>| positions.iter().zip(&*ends).all(|(position, end)| position >= end);
         positions.wait_for(at_end).await.map(drop).map_err(|_| self.closed())
@@ -210,28 +232,6 @@ impl<S: LogState> KafkaBasedLog<S> {
         self.positions.changed().await.map_err(|_| self.closed())
     }
 
-    /// Offset behind the last record, per partition.
-    async fn end_offsets(&self, admin: &Admin) -> Arc<[i64]> {
-        let Shared { topic, partitions, .. } = &*self.shared;
-        let wanted = |partition| (TopicPartition::new(topic.clone(), partition), OffsetSpec::Latest);
-        loop {
-            let listed = admin
-                .list_offsets((0..*partitions).map(wanted).collect(), IsolationLevel::ReadUncommitted)
-                .await;
-            match listed.and_then(|listed| in_order(listed, *partitions)) {
-                Ok(ends) => return ends.into(),
-                Err(error) => {
-                    debug!(
-                        topic = &**topic,
-                        error = error.chain(),
-                        "the topic's end is not known yet, trying again"
-                    );
-                }
-            }
-            tokio::time::sleep(LIST_OFFSETS_PAUSE).await;
-        }
-    }
-
     fn closed(&self) -> Error {
         Error::Closed {
             topic: self.shared.topic.clone(),
@@ -254,6 +254,10 @@ pub struct LogLoop<S> {
     writes: BTreeMap<u64, PendingWrite>,
     /// Those who wait for every write before this one.
     listeners: Vec<(u64, oneshot::Sender<Result<(), Error>>)>,
+    keeper: Keeper,
+    /// The topic is another one, which lacks what the old one held.
+    restoration: Option<Restoration>,
+    ends: Option<BoxFuture<'static, Arc<[i64]>>>,
 }
 
 struct PendingWrite {
@@ -287,7 +291,10 @@ impl<S: LogState> LogLoop<S> {
                     self.apply(fetched);
                 }
             }
+            never = self.keeper.run() => match never {},
+            ends = ended(&mut self.ends) => self.restoration.iter_mut().for_each(|restoration| restoration.ends(ends.clone())),
         }
+        self.restore();
         ControlFlow::Continue(())
     }
 
@@ -313,6 +320,44 @@ impl<S: LogState> LogLoop<S> {
             self.batches.insert(tag, write_id);
             self.producer
                 .send(tag, TopicPartition::new(self.shared.topic.clone(), partition), batch);
+        }
+    }
+
+    fn restore(&mut self) {
+        self.restoration.take_if(|restoration| restoration.is_over());
+        let Some(restoration) = &mut self.restoration else {
+            return;
+        };
+        if restoration.wants_ends() && self.ends.is_none() {
+            let Some(admin) = self.shared.admin.clone() else { return };
+            self.ends = Some(end_offsets(admin, self.shared.topic.clone(), self.shared.partitions).boxed());
+        }
+        let due = restoration.due(&self.positions.borrow());
+        self.write(due);
+    }
+
+    /// Writes for nobody.
+    fn write(&mut self, records: Vec<KeyValue>) {
+        if !records.is_empty() {
+            let (reply, _) = oneshot::channel();
+            self.send(Write { records, reply });
+        }
+    }
+
+    /// The topic is another one: it is read from its start, and what the old one held is written back.
+    fn begin_anew(&mut self) {
+        self.consumer
+            .assign(from_the_start(&self.shared.topic, self.shared.partitions));
+        self.positions.send_modify(|positions| positions.fill(0));
+        if self.keeper.made_anew() {
+            let table = self
+                .shared
+                .state
+                .lock()
+                .expect("applying a record does not panic")
+                .table();
+            self.restoration = Some(Restoration::new(self.shared.topic.clone(), table));
+            self.ends = None;
         }
     }
 
@@ -348,6 +393,7 @@ impl<S: LogState> LogLoop<S> {
 
     fn apply(&mut self, fetched: Fetched) {
         let number = fetched.partition.partition;
+        let mut hidden = Vec::new();
         {
             let mut state = self.shared.state.lock().expect("applying a record does not panic");
             for entry in &fetched.batches {
@@ -367,15 +413,19 @@ impl<S: LogState> LogLoop<S> {
                             break;
                         }
                     };
-                    state.apply(&LogRecord {
+                    let record = LogRecord {
                         partition: number,
                         offset: record.offset,
                         key: record.key.map(Bytes::copy_from_slice),
                         value: record.value.map(Bytes::copy_from_slice),
-                    });
+                    };
+                    state.apply(&record);
+                    let restoration = self.restoration.as_mut();
+                    hidden.extend(restoration.and_then(|restoration| restoration.read(&record)));
                 }
             }
         }
+        self.write(hidden);
         self.advance(number, fetched.next_offset);
     }
 
@@ -393,8 +443,17 @@ impl<S: LogState> LogLoop<S> {
         for event in events {
             match event {
                 ConsumerEvent::Started { partition, to } => self.advance(partition.partition, to),
-                ConsumerEvent::Unavailable { partition, error } => unavailable.push((partition, error)),
-                ConsumerEvent::Recovered { partition } => recovered.push(partition),
+                ConsumerEvent::Unavailable { partition, error } => {
+                    if is_unknown(&error) {
+                        self.keeper.missing();
+                    }
+                    unavailable.push((partition, error));
+                }
+                ConsumerEvent::Recovered { partition } => {
+                    self.keeper.recovered();
+                    recovered.push(partition);
+                }
+                ConsumerEvent::TopicRecreated { .. } => self.begin_anew(),
                 // Compaction leaves no gaps that a reader could fall into: somebody deleted or truncated the topic.
                 other => warn!(event = ?other, "an internal topic is not what it was, going on with what is there"),
             }
@@ -408,6 +467,49 @@ impl<S: LogState> LogLoop<S> {
         if let Some(first) = recovered.first() {
             info!(%first, partitions = recovered.len(), "an internal topic can be read again");
         }
+    }
+}
+
+fn is_unknown(error: &kafka_client::Error) -> bool {
+    let code = error.code();
+    code.is_some_and(|code| [ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, ErrorCode::UNKNOWN_TOPIC_ID].contains(&code))
+}
+
+fn from_the_start(topic: &Arc<str>, partitions: i32) -> Vec<(TopicPartition, StartPosition)> {
+    let all = (0..partitions).map(|partition| TopicPartition::new(topic.clone(), partition));
+    all.map(|partition| (partition, StartPosition::Reset)).collect()
+}
+
+/// Offset behind the last record, per partition.
+async fn end_offsets(admin: Admin, topic: Arc<str>, partitions: i32) -> Arc<[i64]> {
+    let wanted = |partition| (TopicPartition::new(topic.clone(), partition), OffsetSpec::Latest);
+    loop {
+        let listed = admin
+            .list_offsets((0..partitions).map(wanted).collect(), IsolationLevel::ReadUncommitted)
+            .await;
+        match listed.and_then(|listed| in_order(listed, partitions)) {
+            Ok(ends) => return ends.into(),
+            Err(error) => {
+                debug!(
+                    topic = &*topic,
+                    error = error.chain(),
+                    "the topic's end is not known yet, trying again"
+                );
+            }
+        }
+        tokio::time::sleep(LIST_OFFSETS_PAUSE).await;
+    }
+}
+
+/// Waits for what is not there for ever. Cancel-safe.
+async fn ended<T>(running: &mut Option<BoxFuture<'static, T>>) -> T {
+    match running {
+        Some(future) => {
+            let end = future.await;
+            *running = None;
+            end
+        }
+        None => std::future::pending().await,
     }
 }
 

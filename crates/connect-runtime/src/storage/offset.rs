@@ -28,6 +28,13 @@ impl LogState for OffsetState {
             None => self.values.remove(key),
         };
     }
+
+    fn table(&self) -> Vec<KeyValue> {
+        let values = self.values.iter();
+        values
+            .map(|(key, value)| KeyValue::new(key.clone(), value.clone()))
+            .collect()
+    }
 }
 
 impl OffsetState {

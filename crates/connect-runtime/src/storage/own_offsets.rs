@@ -104,7 +104,7 @@ impl ConnectorOffsets {
         let admin = client(admin);
         let partitions = own.topic.ensure(&admin).await?;
         let (main, log_loop) = KafkaBasedLog::new(
-            &own.topic.name,
+            &own.topic,
             partitions,
             admin,
             Consumer::new(client(consumer.client.clone()), consumer),

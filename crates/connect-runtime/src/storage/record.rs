@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use bytes::Bytes;
 
 /// One record to be written to an internal topic; without a value it is a tombstone.
@@ -44,4 +46,35 @@ pub trait LogState: Send + 'static {
     /// Takes one more record. Records that mean nothing are logged and ignored: whatever is in the topic, a worker
     /// must come up.
     fn apply(&mut self, record: &LogRecord);
+
+    /// What the topic would hold, were it compacted now, in the order of its records: written back if somebody deletes
+    /// the topic.
+    fn table(&self) -> Vec<KeyValue>;
+}
+
+/// The last value of each key, as it was written.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    values: HashMap<Bytes, (u64, Bytes)>,
+    next: u64,
+}
+
+impl Table {
+    pub(super) fn apply(&mut self, record: &LogRecord) {
+        let Some(key) = &record.key else { return };
+        match &record.value {
+            Some(value) => self.values.insert(key.clone(), (self.next, value.clone())),
+            None => self.values.remove(key),
+        };
+        self.next += 1;
+    }
+
+    pub(super) fn records(&self) -> Vec<KeyValue> {
+        let mut records: Vec<_> = self.values.iter().collect();
+        records.sort_by_key(|(_, (order, _))| *order);
+        records
+            .into_iter()
+            .map(|(key, (_, value))| KeyValue::new(key.clone(), value.clone()))
+            .collect()
+    }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::{
-    storage::{KeyValue, LogRecord, LogState, json::to_java_json},
+    storage::{KeyValue, LogRecord, LogState, json::to_java_json, record::Table},
     worker::{ConnectorTaskId, State},
 };
 
@@ -132,6 +132,7 @@ pub struct StatusState {
     connectors: HashMap<String, Known>,
     tasks: HashMap<String, BTreeMap<i32, Known>>,
     topics: HashMap<String, BTreeMap<String, ActiveTopic>>,
+    table: Table,
 }
 
 #[derive(Debug)]
@@ -269,7 +270,12 @@ impl StatusState {
 }
 
 impl LogState for StatusState {
+    fn table(&self) -> Vec<KeyValue> {
+        self.table.records()
+    }
+
     fn apply(&mut self, record: &LogRecord) {
+        self.table.apply(record);
         let Some(key) = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()) else {
             return;
         };

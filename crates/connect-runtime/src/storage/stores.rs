@@ -155,7 +155,7 @@ async fn open<S: LogState>(
     let consumer = Consumer::new(client.clone(), consumer);
     let producer = Producer::new(client.clone(), producer);
     Ok(KafkaBasedLog::new(
-        &topic.name,
+        topic,
         partitions,
         client,
         consumer,

@@ -11,7 +11,7 @@ use super::record::{
     TARGET_STATE_PREFIX, TASK_PREFIX,
 };
 use crate::{
-    storage::{LogRecord, LogState},
+    storage::{KeyValue, LogRecord, LogState, record::Table},
     worker::TargetState,
 };
 
@@ -25,6 +25,7 @@ pub struct ConfigState {
     events: VecDeque<ConfigEvent>,
     /// While the log is read for the first time, old requests are not acted on.
     live: bool,
+    table: Table,
 }
 
 /// A change that a worker may have to act on.
@@ -220,6 +221,13 @@ impl ConfigState {
 }
 
 impl LogState for ConfigState {
+    fn table(&self) -> Vec<KeyValue> {
+        // A request that was followed is over.
+        let mut records = self.table.records();
+        records.retain(|record| !record.key.starts_with(RESTART_PREFIX.as_bytes()));
+        records
+    }
+
     fn apply(&mut self, record: &LogRecord) {
         let value = match record.value.as_deref().map(serde_json::from_slice::<Value>).transpose() {
             Ok(value) => value,
@@ -228,6 +236,7 @@ impl LogState for ConfigState {
                 return;
             }
         };
+        self.table.apply(record);
         self.config_offset = Some(record.offset + 1);
         let Some(key) = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()) else {
             return;
