@@ -1,6 +1,9 @@
 //! The compacted one-partition topics that the connectors keep for themselves: `heartbeats` and the offset syncs.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use connect_api::ConnectError;
 use kafka_client::{Admin, admin::NewTopic};
@@ -14,11 +17,45 @@ pub(crate) struct InternalTopic {
     pub(crate) replication_factor: i16,
     /// The setting that says so, for the person who has to change it.
     pub(crate) replication_factor_key: &'static str,
+    /// It was there once.
+    pub(crate) was_there: Arc<AtomicBool>,
 }
 
 impl InternalTopic {
+    /// Creates the topic if it is missing, at first and whenever somebody has deleted it.
+    pub(crate) async fn see_to(&self) -> Result<(), ConnectError> {
+        if !self.was_there.load(Relaxed) {
+            self.create().await?;
+            self.was_there.store(true, Relaxed);
+            return Ok(());
+        }
+        if self.is_missing().await? {
+            tracing::error!(
+                topic = self.name,
+                "internal topic was deleted while the mirror runs; it is made again, and what is known is written again: \
+                 look for who deletes it"
+            );
+            self.create().await?;
+            if self.is_missing().await? {
+                let what = format!("internal topic {} was deleted and is not there again yet", self.name);
+                return Err(ConnectError::new(what));
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_missing(&self) -> Result<bool, ConnectError> {
+        let name: Arc<str> = self.name.as_str().into();
+        let described = self.admin.describe_topics(&[name]).await;
+        let described = described.map_err(|error| {
+            ConnectError::caused_by(format!("internal topic {} cannot be looked after", self.name), error)
+        })?;
+        let described = described.into_values().next();
+        Ok(matches!(described, Some(Err(error)) if error.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)))
+    }
+
     /// Creates the topic if it is missing. Who may not create topics is taken to have them made (KAFKA-15465).
-    pub(crate) async fn create(&self) -> Result<(), ConnectError> {
+    async fn create(&self) -> Result<(), ConnectError> {
         let compact = [("cleanup.policy".to_owned(), "compact".to_owned())];
         let topic = NewTopic::new(self.name.as_str(), 1, self.replication_factor).with_configs(compact.into());
         let results = self

@@ -36,6 +36,7 @@ pub mod source;
 mod sync_slots;
 pub mod topic_filter;
 mod topic_reader;
+mod topic_watch;
 
 pub use clock::Clock;
 pub use environment::MirrorEnvironment;

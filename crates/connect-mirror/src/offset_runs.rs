@@ -104,6 +104,15 @@ impl OffsetRuns {
         all
     }
 
+    /// The last record that is known.
+    pub(crate) fn last(&self) -> Option<Point> {
+        let last = self.runs.last()?;
+        Some(Point {
+            upstream: last.upstream + last.count - 1,
+            downstream: last.downstream + last.count - 1,
+        })
+    }
+
     /// Replaces or continues what is known by what a sync carries.
     pub(crate) fn apply(&mut self, carried: CarriedRuns) {
         if carried.is_complete {

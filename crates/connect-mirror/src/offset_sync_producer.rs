@@ -8,7 +8,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -26,6 +29,7 @@ use crate::{
     offset_sync_history::{OffsetSyncHistory, PartitionTopicIds, TOPIC_ID_HEADER, load_history},
     offset_sync_writer::Point,
     records::{EncodeError, OffsetSync},
+    topic_watch::TopicWatch,
 };
 
 /// Syncs that may wait here; Kafka allows as many to be on their way. Further ones stay with the writer, which keeps
@@ -59,6 +63,7 @@ pub(crate) struct OffsetSyncProducer {
     queue: mpsc::Sender<QueuedSync>,
     child: JoinSet<()>,
     topic_ids: TopicIdsNow,
+    renewed: Arc<AtomicBool>,
     former_topic_ids: Option<oneshot::Receiver<PartitionTopicIds>>,
 }
 
@@ -77,7 +82,12 @@ impl OffsetSyncProducer {
         let (queue, requests) = mpsc::channel(QUEUED_SYNCS);
         let (tell, former_topic_ids) = oneshot::channel();
         let topic_ids = TopicIdsNow::default();
+        let renewed = Arc::<AtomicBool>::default();
         let writer = Writer {
+            watch: TopicWatch::new(client.clone(), topic),
+            renewed: renewed.clone(),
+            is_sent: vec![false; sources.len()],
+            from_earlier_lives: BTreeMap::new(),
             producer: Producer::new(client, config),
             target: TopicPartition::new(topic, 0),
             sources: sources.into(),
@@ -104,6 +114,7 @@ impl OffsetSyncProducer {
             queue,
             child,
             topic_ids,
+            renewed,
             former_topic_ids: Some(former_topic_ids),
         }
     }
@@ -117,6 +128,11 @@ impl OffsetSyncProducer {
     pub(crate) fn set_topic_id(&self, partition: usize, id: u128) {
         let mut ids = self.topic_ids.lock().unwrap_or_else(PoisonError::into_inner);
         ids.insert(partition, id);
+    }
+
+    /// Whether the topic has lost what it held since this was asked last.
+    pub(crate) fn take_renewed(&self) -> bool {
+        self.renewed.swap(false, Relaxed)
     }
 
     /// Queues a sync if there is room.
@@ -171,6 +187,13 @@ struct Writer {
     next_tag: u64,
     history: OffsetSyncHistory,
     topic_ids: TopicIdsNow,
+    watch: TopicWatch,
+    /// Tells the task, which knows the syncs of this life.
+    renewed: Arc<AtomicBool>,
+    /// Partitions that had a sync in this life.
+    is_sent: Vec<bool>,
+    /// Syncs of other partitions, to be written again.
+    from_earlier_lives: BTreeMap<usize, QueuedSync>,
 }
 
 impl Writer {
@@ -178,7 +201,8 @@ impl Writer {
         let mut is_open = true;
         loop {
             self.send_waiting();
-            let nothing_left = self.waiting.is_empty() && self.on_its_way.is_none();
+            let nothing_left =
+                self.waiting.is_empty() && self.on_its_way.is_none() && self.from_earlier_lives.is_empty();
             if !is_open && nothing_left {
                 return;
             }
@@ -194,12 +218,31 @@ impl Writer {
                         self.finished(outcome.result.map(|_| ()).map_err(|refused| refused.to_string()));
                     }
                 }
+                () = self.watch.renewed() => self.on_renewed(),
                 () = sleep_until(self.not_before), if self.on_its_way.is_none() && !self.waiting.is_empty() => {}
             }
         }
     }
 
+    /// All is gone that was written. The task writes what it has seen itself, this what was there before.
+    fn on_renewed(&mut self) {
+        tracing::error!(
+            topic = %self.target.topic, task_partitions = self.sources.len(),
+            "the topic of offset syncs was deleted and made again: the last sync of each partition is written again; \
+             groups are not translated meanwhile"
+        );
+        self.renewed.store(true, Relaxed);
+        for (partition, source) in self.sources.iter().enumerate().filter(|(at, _)| !self.is_sent[*at]) {
+            if let Some(last) = self.history.runs.get(source).and_then(OffsetRuns::last) {
+                let sync = QueuedSync::new(partition, last, &OffsetRuns::default());
+                self.from_earlier_lives.insert(partition, sync);
+            }
+        }
+    }
+
     fn take(&mut self, sync: QueuedSync) {
+        self.is_sent[sync.partition] = true;
+        self.from_earlier_lives.remove(&sync.partition);
         self.waiting.push(sync);
         if self.attempts > 0 {
             self.waiting = newest_of_each(std::mem::take(&mut self.waiting));
@@ -208,6 +251,11 @@ impl Writer {
 
     fn send_waiting(&mut self) {
         let may_send = self.not_before.is_none_or(|at| at <= Instant::now());
+        while self.waiting.len() < QUEUED_SYNCS
+            && let Some((_, sync)) = self.from_earlier_lives.pop_first()
+        {
+            self.waiting.push(sync);
+        }
         if self.waiting.is_empty() || self.on_its_way.is_some() || !may_send {
             return;
         }

@@ -153,6 +153,16 @@ impl OffsetSyncWriter {
         }
     }
 
+    /// Makes the last point of each partition pending: the topic has lost what it held.
+    pub(crate) fn promote_all(&mut self) {
+        for partition in 0..self.partitions.len() {
+            self.partitions[partition].delayed = None;
+            if let Some(point) = self.partitions[partition].emission.previous {
+                self.set_pending(partition, point);
+            }
+        }
+    }
+
     /// Offers the pending syncs, oldest first, until `send` has no more room.
     pub(crate) fn send_pending(&mut self, mut send: impl FnMut(usize, Point, &OffsetRuns) -> bool) {
         while let Some(&partition) = self.pending_order.front() {

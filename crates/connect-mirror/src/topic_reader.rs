@@ -86,6 +86,11 @@ impl TopicReader {
         let polled = self.consumer.poll().await;
         for event in &polled.events {
             self.tell(event);
+            if matches!(event, ConsumerEvent::TopicRecreated { .. }) {
+                let begin = StartPosition::Beginning;
+                self.consumer.assign(vec![(self.partition.clone(), begin)]);
+                (self.position, self.end) = (0, 0);
+            }
         }
         for fetched in polled.fetched {
             for entry in &fetched.batches {

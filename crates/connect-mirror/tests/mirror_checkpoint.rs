@@ -322,6 +322,68 @@ async fn a_restart_repeats_no_checkpoint_and_knows_old_positions_although_the_sy
 }
 
 #[tokio::test]
+async fn topics_of_the_mirrors_own_that_somebody_deletes_are_made_again_with_what_was_in_them() {
+    let pair = Pair::start().await;
+    pair.source.create_topic("orders", 2, &[]).unwrap();
+    for partition in 0..2 {
+        produce(&pair.source, "orders", partition, 0..100, 10, 50).await;
+    }
+    commit(&pair.source, "g", &[("orders", 0, 33), ("orders", 1, 44)]).await;
+    let mirror = pair.mirror(&[], Offsets::default());
+    for partition in 0..2 {
+        pair.mirrored("orders", partition).await;
+    }
+    let synced = |partition: i32, last: i64| {
+        let records = pair.source.records(OFFSET_SYNCS, 0).unwrap_or_default();
+        let decode = |record: kafka_embedded::StoredRecord| {
+            connect_mirror::records::OffsetSync::decode(record.key.as_deref(), record.value.as_deref()).unwrap()
+        };
+        let of = TopicPartition::new("orders", partition);
+        let mut syncs = records
+            .into_iter()
+            .map(decode)
+            .filter(|sync| sync.topic_partition == of);
+        syncs.any(|sync| (sync.upstream_offset, sync.downstream_offset) == (last, last))
+    };
+    eventually("the last syncs", || async {
+        (synced(0, 99) && synced(1, 99)).then_some(())
+    })
+    .await;
+    let offsets = mirror.stop().await;
+    // The second life copies something of one partition only.
+    produce(&pair.source, "orders", 1, 100..110, 10, 50).await;
+    let mirror = pair.mirror(&[], offsets);
+    let worker = pair.checkpoints(&[]);
+    eventually("the last syncs", || async { synced(1, 109).then_some(()) }).await;
+    let first = pair.checkpoint_of("g", "A.orders-0", 33).await;
+    let second = pair.checkpoint_of("g", "A.orders-1", 44).await;
+
+    pair.source.delete_topic(OFFSET_SYNCS).unwrap();
+    pair.target.delete_topic(CHECKPOINTS).unwrap();
+    eventually("the last syncs once more", || async {
+        (synced(0, 99) && synced(1, 109)).then_some(())
+    })
+    .await;
+    assert_eq!(pair.checkpoint_of("g", "A.orders-0", 33).await, first);
+    assert_eq!(pair.checkpoint_of("g", "A.orders-1", 44).await, second);
+    for (cluster, topic) in [(&pair.source, OFFSET_SYNCS), (&pair.target, CHECKPOINTS)] {
+        assert_eq!(
+            cluster.topic_config(topic, "cleanup.policy").as_deref(),
+            Some("compact")
+        );
+    }
+    // What is read from the new topic does not make another copy of the one that there is, and groups go on.
+    commit(&pair.source, "g", &[("orders", 0, 55)]).await;
+    assert_eq!(pair.checkpoint_of("g", "A.orders-0", 55).await.downstream_offset, 55);
+    worker.stop().await;
+    mirror.stop().await;
+    let worker = pair.checkpoints(&[]);
+    commit(&pair.source, "g", &[("orders", 1, 66)]).await;
+    assert_eq!(pair.checkpoint_of("g", "A.orders-1", 66).await.downstream_offset, 66);
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_group_that_goes_back_gets_a_checkpoint_that_goes_back_and_keeps_its_offset_on_the_target() {
     let pair = Pair::start().await;
     pair.source.create_topic("orders", 1, &[]).unwrap();

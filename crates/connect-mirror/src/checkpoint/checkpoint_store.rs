@@ -25,6 +25,8 @@ pub(crate) struct Position {
 #[derive(Debug, Default)]
 pub(crate) struct CheckpointStore {
     groups: HashMap<Arc<str>, GroupCheckpoints>,
+    /// Known, but no more in the topic.
+    lost: HashSet<(Arc<str>, TopicPartition)>,
 }
 
 impl CheckpointStore {
@@ -65,15 +67,20 @@ impl CheckpointStore {
                 metadata: committed.metadata.as_str().into(),
             };
             let known = self.groups.entry(group.clone()).or_default();
-            if known.get(&remote).is_some_and(|known| !is_news(known, &position)) {
-                continue;
-            }
+            let is_lost = !self.lost.is_empty() && self.lost.remove(&(group.clone(), remote.clone()));
+            let position = match known.get(&remote) {
+                Some(known) if !is_news(known, &position) => match is_lost {
+                    true => known.clone(),
+                    false => continue,
+                },
+                _ => position,
+            };
             news.push(Checkpoint {
                 group: group.to_string(),
                 topic_partition: remote.clone(),
                 upstream_offset: position.upstream,
                 downstream_offset: position.downstream,
-                metadata: committed.metadata.clone(),
+                metadata: position.metadata.to_string(),
             });
             known.insert(remote, position);
         }
@@ -85,6 +92,14 @@ impl CheckpointStore {
         if let Some(known) = self.groups.get_mut(group) {
             known.remove(remote);
         }
+    }
+
+    /// The topic has lost what it held: the next round writes every checkpoint again, also those that are no news.
+    pub(crate) fn lose_topic(&mut self) {
+        let known = self.groups.iter();
+        self.lost = known
+            .flat_map(|(group, checkpoints)| checkpoints.keys().map(|remote| (group.clone(), remote.clone())))
+            .collect();
     }
 
     /// The copy is another one: no group's checkpoint about it holds any more.

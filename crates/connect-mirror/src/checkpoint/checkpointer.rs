@@ -29,6 +29,7 @@ use crate::{
     offset_sync_store::{OffsetSyncStore, Translation},
     records::Checkpoint,
     topic_reader::TopicReader,
+    topic_watch::TopicWatch,
 };
 
 /// Never more often, whatever the interval.
@@ -162,6 +163,7 @@ impl Checkpointer {
         let mut group_sync: Round<SyncedGroups> = None;
         let mut look: Round<Looked> = None;
         let emissions = self.emissions.clone();
+        let mut watch = TopicWatch::new(self.copies.clone(), &self.config.checkpoints_topic);
         loop {
             let now = Instant::now();
             // Without a task that takes them no more checkpoints are made.
@@ -189,6 +191,14 @@ impl Checkpointer {
                 },
                 Some(refused) = self.refused.recv() => {
                     self.checkpoints.forget(&refused.group, &refused.topic_partition);
+                }
+                () = watch.renewed() => {
+                    tracing::error!(
+                        task = self.task_id, topic = self.config.checkpoints_topic, checkpoints = self.checkpoints.len(),
+                        "the topic of checkpoints was deleted and made again: what is known is written again"
+                    );
+                    self.checkpoints.lose_topic();
+                    self.next_emission = Instant::now();
                 }
                 () = tokio::time::sleep_until(due.unwrap_or(now)), if due.is_some() => {}
             }

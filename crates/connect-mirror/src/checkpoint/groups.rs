@@ -11,7 +11,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::config::MirrorCheckpointConfig;
-use crate::{internal_topic::InternalTopic, scheduler::Schedule};
+use crate::{internal_topic::InternalTopic, scheduler::Schedule, topic_watch::LOOK_INTERVAL};
 
 /// The groups to be dealt to tasks, in order; `None` until they are known.
 pub(super) type KnownGroups = Option<Arc<[String]>>;
@@ -55,7 +55,7 @@ impl Groups {
     ) -> Self {
         let now = Instant::now();
         let mut schedule = Schedule::new();
-        schedule.add(Job::CreateCheckpointsTopic, now, None);
+        schedule.add(Job::CreateCheckpointsTopic, now, Some(LOOK_INTERVAL));
         // The first load happens even if refreshing is switched off.
         schedule.add(Job::RefreshGroups, now, config.refresh_groups_interval);
         Self {
@@ -103,7 +103,7 @@ impl Groups {
 
     async fn run_job(&mut self, job: Job) -> Result<(), ConnectError> {
         match job {
-            Job::CreateCheckpointsTopic => self.topic.create().await,
+            Job::CreateCheckpointsTopic => self.topic.see_to().await,
             Job::RefreshGroups => self.refresh().await,
         }
     }

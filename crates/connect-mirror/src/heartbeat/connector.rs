@@ -14,6 +14,7 @@ use crate::{
     environment::MirrorEnvironment,
     internal_topic::InternalTopic,
     scheduler::Schedule,
+    topic_watch::LOOK_INTERVAL,
 };
 
 /// The Java class of the task.
@@ -55,6 +56,7 @@ impl SourceConnector for MirrorHeartbeatConnector {
                 name: config.policy.heartbeats_topic().to_owned(),
                 replication_factor: config.heartbeats_topic_replication_factor,
                 replication_factor_key: "heartbeats.topic.replication.factor",
+                was_there: Default::default(),
             };
             let background = Background::start(context, |cancel| create_topic(topic, cancel));
             self.started = Some(Started {
@@ -96,14 +98,14 @@ impl SourceConnector for MirrorHeartbeatConnector {
     }
 }
 
-/// Tries until the topic is there.
+/// Tries until the topic is there, and sees to it that it stays.
 async fn create_topic(topic: InternalTopic, cancel: CancellationToken) {
     let mut schedule = Schedule::new();
-    schedule.add((), Instant::now(), None);
+    schedule.add((), Instant::now(), Some(LOOK_INTERVAL));
     while let Some(((), due)) = schedule.next() {
         let result = tokio::select! {
             () = cancel.cancelled() => return,
-            result = async { tokio::time::sleep_until(due).await; topic.create().await } => result,
+            result = async { tokio::time::sleep_until(due).await; topic.see_to().await } => result,
         };
         match result {
             Ok(()) => _ = schedule.succeeded((), Instant::now()),

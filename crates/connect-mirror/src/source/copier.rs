@@ -258,7 +258,10 @@ impl Copier {
     /// Once source offsets are stored: quiet partitions get their sync too.
     pub(crate) fn commit(&mut self) {
         if let Some(syncs) = &mut self.syncs {
-            syncs.writer.promote_delayed();
+            match syncs.producer.take_renewed() {
+                true => syncs.writer.promote_all(),
+                false => syncs.writer.promote_delayed(),
+            }
         }
         self.send_pending_syncs();
     }

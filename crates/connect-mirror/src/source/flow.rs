@@ -18,6 +18,7 @@ use super::{
 use crate::{
     internal_topic::InternalTopic,
     scheduler::{Retry, Schedule},
+    topic_watch::LOOK_INTERVAL,
 };
 
 /// The partitions to be dealt to tasks; `None` until they are known.
@@ -120,7 +121,8 @@ impl Flow {
     /// The topic of offset syncs is to exist.
     pub(crate) fn with_offset_syncs_topic(mut self, topic: Option<InternalTopic>) -> Self {
         if topic.is_some() {
-            self.schedule.add(Job::CreateOffsetSyncsTopic, Instant::now(), None);
+            self.schedule
+                .add(Job::CreateOffsetSyncsTopic, Instant::now(), Some(LOOK_INTERVAL));
         }
         self.offset_syncs_topic = topic;
         self
@@ -170,7 +172,7 @@ impl Flow {
                 |result: Result<(), ConnectError>| result.map(|()| Brought::Nothing).map_err(RefreshError::Failed);
             let result = match job {
                 Job::CreateOffsetSyncsTopic => match offset_syncs_topic {
-                    Some(topic) => done(topic.create().await),
+                    Some(topic) => done(topic.see_to().await),
                     None => Ok(Brought::Nothing),
                 },
                 Job::RefreshTopics => refresh(&config, &remote_topics, &known).await.map(Brought::Topics),
