@@ -7,7 +7,7 @@ use std::{
 };
 
 use integration_tests::{
-    Heliograph, Kafka, MirrorProperties, Pair, TestClient, TestRecord, Topic, assert_mirrored, pause,
+    Heliograph, Kafka, MirrorProperties, Pair, TestClient, TestRecord, Topic, assert_mirrored, pause, wait_until,
 };
 use kafka_wire::Compression;
 
@@ -45,7 +45,9 @@ fn outlives_each_broker(kafka: &mut Pair, topic: &str, properties: &MirrorProper
         let producer = scope.spawn(|| keep_producing(&servers, topic, &stop));
         // Stops the producer also when something fails in between: the scope waits for it.
         let _stopper = SetWhenDropped(&stop);
-        assert_mirrored(&mut source, &mut target, topic, &copy, SOON);
+        wait_until("the first copies", SOON, || {
+            (target.partition_count(&copy)? == PARTITIONS && !target.records(&copy, 0).is_empty()).then_some(())
+        });
         for node in 0..3 {
             roll(&mut kafka.source, node, node == 1);
             roll(&mut kafka.target, node, node == 2);

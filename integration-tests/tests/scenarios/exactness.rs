@@ -118,6 +118,11 @@ fn on_a_transactional_topic_nobody_skips_and_few_is_read_again(kafka: &mut Pair)
             _ => producer.commit(&mut source),
         }
     }
+    // A transaction's end is answered before its marker is in the log.
+    let mut log_end = |isolation| source.log_end("many-payments", 0, isolation);
+    wait_until("the last marker", SOON, || {
+        (log_end(Isolation::ReadCommitted) == log_end(Isolation::ReadUncommitted)).then_some(())
+    });
     let records = source.records_from("many-payments", 0, 0, Isolation::ReadCommitted);
     let end = source.log_end("many-payments", 0, Isolation::ReadCommitted);
     expect_within_bounds(kafka, "many-payments", "read_committed", (&records, end));

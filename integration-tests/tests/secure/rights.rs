@@ -1,10 +1,10 @@
 //! `heliograph acls`: what it lists is enough for a user who may do nothing else, and of what it lists nothing is too much.
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, time::Duration};
 
 use integration_tests::{
-    Acl, Heliograph, KafkaDist, MirrorProperties, Operation, Pattern, RealKafka, Resource, TestClient, Topic,
-    assert_mirrored, guarded_listener, kafka_dist, target_dir, wait_until,
+    Acl, Deadline, Heliograph, KafkaDist, MirrorProperties, Operation, Pattern, RealKafka, Resource, TestClient, Topic,
+    assert_mirrored, guarded_listener, kafka_dist, pause, target_dir, wait_until,
 };
 use kafka_wire::Compression;
 use serde_json::Value;
@@ -220,6 +220,22 @@ fn rights(alias: &str, properties: &MirrorProperties) -> Vec<Right> {
     listed["acls"].as_array().expect("a list").iter().map(right).collect()
 }
 
+/// Whether a log says that a right is missing. Others may be said to be too, before a broker has heard of all it was given.
+fn names(log: &str, missing: &Right) -> bool {
+    let what = match missing.acl.resource {
+        Resource::Cluster => "the cluster",
+        _ => &missing.acl.name,
+    };
+    let lines = denials(log);
+    let by = |right: &str| {
+        let words = [format!("needs {right}"), format!(", or {right} on")];
+        lines.iter().any(|line| words.iter().any(|words| line.contains(words)))
+    };
+    // Who may not read may not describe either, which is asked for first.
+    let is_named = by(&missing.needs) || (["READ", "WRITE"].contains(&&*missing.needs) && by("DESCRIBE"));
+    is_named && lines.iter().any(|line| line.contains(what) && line.contains("needs "))
+}
+
 /// Without any one of the rights something does not work, and the log says which right is missing on what.
 #[test]
 fn nothing_that_is_listed_is_too_much() {
@@ -269,35 +285,22 @@ fn nothing_that_is_listed_is_too_much() {
                 false,
             ));
         }
-        wait_until("every missing right to be told", 2 * SOON, || {
-            for (alias, missing, mirror, is_told) in running.iter_mut().filter(|(.., is_told)| !is_told) {
-                let log = mirror.process().log();
+        let deadline = Deadline::after(2 * SOON);
+        while running.iter().any(|(.., is_named)| !is_named) && !deadline.passed() {
+            for (alias, missing, mirror, is_named) in running.iter_mut().filter(|(.., is_named)| !is_named) {
                 if target.partition_count(&format!("{alias}.{alias}-topic")) == Some(1)
                     && source.partition_count(&format!("{alias}-topic")) == Some(1)
                 {
                     change(&mut source, alias);
                 }
-                let what = match missing.acl.resource {
-                    Resource::Cluster => "the cluster",
-                    _ => &missing.acl.name,
-                };
-                *is_told = denials(&log)
-                    .iter()
-                    .any(|line| line.contains(what) && line.contains("needs "));
+                *is_named = names(&mirror.process().log(), missing);
             }
-            running.iter().all(|(.., is_told)| *is_told).then_some(())
-        });
-        for (_, missing, mut mirror, _) in running {
-            let log = mirror.process().log();
-            let lines = denials(&log);
-            // Who may not read may not describe either, which is asked for first.
-            let by = |right: &str| {
-                let words = [format!("needs {right}"), format!(", or {right} on")];
-                lines.iter().any(|line| words.iter().any(|words| line.contains(words)))
-            };
-            let is_named = by(&missing.needs) || (["READ", "WRITE"].contains(&&*missing.needs) && by("DESCRIBE"));
+            pause(Duration::from_millis(100));
+        }
+        for (_, missing, mut mirror, is_named) in running {
             if !is_named {
-                unnamed.push((missing.shown, lines.first().map(|line| (*line).to_owned())));
+                let log = mirror.process().log();
+                unnamed.push((missing.shown, denials(&log).first().map(|line| (*line).to_owned())));
             }
             // One that cannot join its group has ended by itself.
             mirror.kill();
