@@ -192,6 +192,7 @@ impl Herder {
             GroupNews::Event(GroupEvent::Resumed) => {
                 self.leadership.doubt();
                 self.hold.send_replace(false);
+                self.tell_failures();
             }
             GroupNews::Event(GroupEvent::Revoked(revocation)) => self.on_revoked(revocation),
             GroupNews::Event(GroupEvent::Joined(round)) => self.on_joined(round),

@@ -231,7 +231,11 @@ impl Herder {
                             self.metrics.task_started(false);
                         }
                         child.fail(trace.clone());
-                        self.put_status_safe(StatusKey::Task(id), State::Failed, Some(trace));
+                        // Out of touch with the group, it may have been fenced by its successor, of which this worker has not
+                        // heard; it is told once the task is known to be ours still.
+                        if !*self.hold.borrow() {
+                            self.put_status_safe(StatusKey::Task(id), State::Failed, Some(trace));
+                        }
                     }
                     _ => {
                         let restarting = child.restarting;

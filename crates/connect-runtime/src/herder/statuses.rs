@@ -1,6 +1,6 @@
 //! What is said about connectors and tasks to the status topic.
 
-use super::Herder;
+use super::{Herder, plan::Phase};
 use crate::{
     storage::{
         KeyValue,
@@ -37,6 +37,15 @@ impl Herder {
         // What we have said and not yet read back is our own word.
         if safe || self.status_writes.waiting(&key.tombstone().key).is_some() {
             self.put_status(key, state, trace);
+        }
+    }
+
+    /// Says which tasks failed here, for those that failed while it could not be said.
+    pub(super) fn tell_failures(&mut self) {
+        let failed = self.tasks.iter().filter(|(_, task)| task.phase == Phase::Failed);
+        let failed: Vec<_> = failed.map(|(id, task)| (id.clone(), task.trace.clone())).collect();
+        for (id, trace) in failed {
+            self.put_status_safe(StatusKey::Task(id), State::Failed, trace);
         }
     }
 
