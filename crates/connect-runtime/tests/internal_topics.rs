@@ -136,6 +136,7 @@ async fn a_deleted_config_topic_is_made_again_by_the_leader() {
     worker.until("two running tasks", running).await;
     let sorted = |table: HashMap<String, Option<String>>| table.into_iter().collect::<BTreeMap<_, _>>();
     let before = target.table("configs").await;
+    assert_eq!(script.stops.load(SeqCst), 0);
     delete(&target, "configs").await;
     let after = until_it_holds(&target, "configs", &before).await;
     assert_eq!(sorted(after), sorted(before));
@@ -157,6 +158,10 @@ async fn a_deleted_config_topic_is_made_again_by_the_leader() {
     // A worker that starts now knows what there was to know.
     worker.until("two running tasks", running).await;
     worker.handle.pause("counter").await.unwrap();
+    worker
+        .until("a paused connector", |counter| counter.status.state == State::Paused)
+        .await;
+    assert_eq!(script.stops.load(SeqCst), 0, "nothing is new for the tasks");
     worker.stop().await;
     assert!(target.table("configs").await.contains_key("target-state-counter"));
     let worker = Worker::start_with(&target, &script, &[], Vec::new());

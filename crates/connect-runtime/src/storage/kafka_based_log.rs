@@ -349,16 +349,10 @@ impl<S: LogState> LogLoop<S> {
         self.consumer
             .assign(from_the_start(&self.shared.topic, self.shared.partitions));
         self.positions.send_modify(|positions| positions.fill(0));
-        if self.keeper.made_anew() {
-            let table = self
-                .shared
-                .state
-                .lock()
-                .expect("applying a record does not panic")
-                .table();
-            self.restoration = Some(Restoration::new(self.shared.topic.clone(), table));
-            self.ends = None;
-        }
+        let writes = self.keeper.made_anew();
+        let state = self.shared.state.lock().expect("applying a record does not panic");
+        self.restoration = Some(Restoration::new(self.shared.topic.clone(), writes, state.table()));
+        self.ends = None;
     }
 
     fn finish(&mut self, outcome: Outcome) {
@@ -419,7 +413,14 @@ impl<S: LogState> LogLoop<S> {
                         key: record.key.map(Bytes::copy_from_slice),
                         value: record.value.map(Bytes::copy_from_slice),
                     };
-                    state.apply(&record);
+                    match self
+                        .restoration
+                        .as_ref()
+                        .is_some_and(|restoration| restoration.repeats(&record))
+                    {
+                        true => state.apply_again(&record),
+                        false => state.apply(&record),
+                    }
                     let restoration = self.restoration.as_mut();
                     hidden.extend(restoration.and_then(|restoration| restoration.read(&record)));
                 }

@@ -160,6 +160,8 @@ impl Keeper {
 /// it: what the new topic says already is left alone, and what was hidden by mistake is written again.
 pub(super) struct Restoration {
     topic: Arc<str>,
+    /// Whether this worker is one of those who write.
+    writes: bool,
     /// What the old topic held.
     table: Vec<KeyValue>,
     old: HashMap<Bytes, Option<Bytes>>,
@@ -175,10 +177,11 @@ enum Stage {
 }
 
 impl Restoration {
-    pub(super) fn new(topic: Arc<str>, table: Vec<KeyValue>) -> Self {
+    pub(super) fn new(topic: Arc<str>, writes: bool, table: Vec<KeyValue>) -> Self {
         let old = table.iter().map(|record| (record.key.clone(), record.value.clone()));
         Self {
             topic,
+            writes,
             old: old.collect(),
             table,
             stage: Stage::Reading(None),
@@ -205,6 +208,9 @@ impl Restoration {
             _ => return Vec::new(),
         }
         self.stage = Stage::Watching(Instant::now() + WATCHED_FOR);
+        if !self.writes {
+            return Vec::new();
+        }
         let lacks = |record: &&KeyValue| !self.seen.contains_key(&record.key);
         let lacking: Vec<KeyValue> = self.table.iter().filter(lacks).cloned().collect();
         warn!(
@@ -215,10 +221,16 @@ impl Restoration {
         lacking
     }
 
+    /// Whether a record says what the old topic said.
+    pub(super) fn repeats(&self, record: &LogRecord) -> bool {
+        let key = record.key.as_ref();
+        key.is_some_and(|key| self.old.get(key) == Some(&record.value))
+    }
+
     /// Takes notice of a record of the new topic. Answers what is to be written again, if this record hides it.
     pub(super) fn read(&mut self, record: &LogRecord) -> Option<KeyValue> {
+        let is_old = self.writes && self.repeats(record);
         let key = record.key.clone()?;
-        let is_old = self.old.get(&key) == Some(&record.value);
         if let Some(newer) = self.seen.get(&key).filter(|newer| is_old && **newer != record.value) {
             let value = newer.clone();
             return Some(KeyValue { key, value });
@@ -237,7 +249,7 @@ mod tests {
     async fn nothing_newer_is_hidden_by_what_is_written_back() {
         let pair = |key: &'static str, value: &'static str| KeyValue::new(key, value);
         let old = vec![pair("a", "1"), pair("b", "1"), pair("c", "1")];
-        let mut restoration = Restoration::new("t".into(), old);
+        let mut restoration = Restoration::new("t".into(), true, old);
         assert!(restoration.wants_ends());
         restoration.ends([2].into());
         assert!(restoration.due(&[0]).is_empty());

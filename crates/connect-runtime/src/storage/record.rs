@@ -47,6 +47,11 @@ pub trait LogState: Send + 'static {
     /// must come up.
     fn apply(&mut self, record: &LogRecord);
 
+    /// Takes a record that says what another one said before: it was written back after somebody had deleted the topic.
+    fn apply_again(&mut self, record: &LogRecord) {
+        self.apply(record);
+    }
+
     /// What the topic would hold, were it compacted now, in the order of its records: written back if somebody deletes
     /// the topic.
     fn table(&self) -> Vec<KeyValue>;

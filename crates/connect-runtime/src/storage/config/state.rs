@@ -26,6 +26,8 @@ pub struct ConfigState {
     /// While the log is read for the first time, old requests are not acted on.
     live: bool,
     table: Table,
+    /// The record that is taken was taken before.
+    is_repeated: bool,
 }
 
 /// A change that a worker may have to act on.
@@ -101,6 +103,12 @@ impl ConnectorConfigState {
     /// The same, to be kept.
     pub fn shared_config(&self) -> Option<Arc<RawConfig>> {
         self.config.clone()
+    }
+
+    /// Whether a commit of so many tasks would change nothing.
+    fn runs_what_is_pending(&self, count: i32) -> bool {
+        let is_known = self.config.is_some() && !self.inconsistent && self.task_count == count;
+        is_known && self.pending_task_configs.as_ref() == Some(&self.task_configs)
     }
 
     /// What a user wants of it.
@@ -221,6 +229,12 @@ impl ConfigState {
 }
 
 impl LogState for ConfigState {
+    fn apply_again(&mut self, record: &LogRecord) {
+        self.is_repeated = true;
+        self.apply(record);
+        self.is_repeated = false;
+    }
+
     fn table(&self) -> Vec<KeyValue> {
         // A request that was followed is over.
         let mut records = self.table.records();
@@ -348,7 +362,13 @@ impl ConfigState {
 
     fn apply_commit(&mut self, name: &str, value: &Value) -> Result<(), &'static str> {
         let count = int(value, "tasks").ok_or("it has no count of tasks")?;
+        let is_repeated = self.is_repeated;
         let connector = self.entry(name);
+        if is_repeated && connector.runs_what_is_pending(count) {
+            // Nothing is new for its tasks.
+            connector.pending_task_configs.iter_mut().for_each(BTreeMap::clear);
+            return Ok(());
+        }
         if connector.config.is_none() {
             // A deleted connector, whose own records were compacted away.
             debug!(
