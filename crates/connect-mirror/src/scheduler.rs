@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A job that failed is tried again after this, then after twice as long, up to the longest, whatever its interval.
+/// A job that failed is tried again after this, then after twice as long, up to the longest, or up to its interval if that
+/// is shorter: what fails for good in one item of a job must not hold up the others.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
@@ -102,9 +103,9 @@ impl<J: Copy + PartialEq> Schedule<J> {
                 failures: 0,
             };
         };
-        let after = FIRST_RETRY
-            .saturating_mul(1 << entry.failures.min(16))
-            .min(LONGEST_RETRY);
+        let interval = entry.interval.unwrap_or(LONGEST_RETRY);
+        let longest = interval.clamp(FIRST_RETRY, LONGEST_RETRY);
+        let after = FIRST_RETRY.saturating_mul(1 << entry.failures.min(16)).min(longest);
         entry.failures = entry.failures.saturating_add(1);
         entry.is_wanted_again = false;
         entry.next = Some(now + after);
@@ -170,5 +171,17 @@ mod tests {
         );
         assert_eq!(schedule.succeeded((), now), 7);
         assert_eq!(schedule.next(), Some(((), now + 10 * MINUTE)));
+    }
+
+    #[test]
+    fn a_job_that_keeps_failing_is_no_rarer_than_its_interval() {
+        let now = Instant::now();
+        let retries = |interval| -> Vec<_> {
+            let mut schedule = Schedule::new();
+            schedule.add((), now, Some(interval));
+            (0..5).map(|_| schedule.failed((), now).after.as_secs()).collect()
+        };
+        assert_eq!(retries(Duration::from_secs(5)), [1, 2, 4, 5, 5]);
+        assert_eq!(retries(Duration::from_millis(1)), [1; 5]);
     }
 }
