@@ -22,7 +22,8 @@ use super::{
 
 /// Topics in one request. Brokers and their policies limit how much one request may create.
 const TOPICS_PER_REQUEST: usize = 50;
-/// Partitions in one request, unless one topic has more: Kafka's controller takes fewer than 10,000.
+/// Partitions in one request: Kafka's controller takes fewer than 10,000. A topic that has more gets the others with the
+/// next requests.
 const PARTITIONS_PER_REQUEST: i32 = 2_000;
 
 /// The two clusters of a flow, and what of one is wanted on the other.
@@ -74,7 +75,7 @@ impl RemoteTopics {
     /// Creates remote topics with the settings of their sources.
     pub(crate) async fn create(&self, missing: Vec<MissingTopic>) -> Outcomes<MissingTopic, Creation> {
         let mut outcomes = Vec::new();
-        for chunk in chunks(&missing, |topic| topic.partitions) {
+        for chunk in chunks(&missing, |topic| topic.partitions.min(PARTITIONS_PER_REQUEST)) {
             match self.create_chunk(chunk).await {
                 Ok(created) => outcomes.extend(created),
                 Err(error) => {
@@ -116,7 +117,14 @@ impl RemoteTopics {
                 Some(Ok(_)) | None => Ok(()),
             };
             let result = match result {
-                Ok(()) => Ok(Creation::Created),
+                Ok(()) => self
+                    .grow_in_steps(&topic.remote, PARTITIONS_PER_REQUEST, topic.partitions)
+                    .await
+                    .map(|()| Creation::Created),
+                Err(error) => Err(error),
+            };
+            let result = match result {
+                Ok(creation) => Ok(creation),
                 Err(error) if error.code() == Some(ErrorCode::TOPIC_ALREADY_EXISTS) => Ok(Creation::WasThere),
                 Err(error) => Err(self.not_created(topic, error)),
             };
@@ -126,7 +134,8 @@ impl RemoteTopics {
     }
 
     fn new_topic(&self, topic: &MissingTopic, configs: Settings) -> NewTopic {
-        NewTopic::new(topic.remote.clone(), topic.partitions, self.config.replication_factor).with_configs(configs)
+        let partitions = topic.partitions.min(PARTITIONS_PER_REQUEST);
+        NewTopic::new(topic.remote.clone(), partitions, self.config.replication_factor).with_configs(configs)
     }
 
     /// The target refused the settings of `topic` with `error`: finds those that it does not take, one by one, and
@@ -192,8 +201,19 @@ impl RemoteTopics {
 
     /// Adds partitions to remote topics.
     pub(crate) async fn grow(&self, missing: Vec<MissingPartitions>) -> Outcomes<MissingPartitions> {
+        let cannot_grow = |growth: &MissingPartitions, error| {
+            let what = format!("remote topic {} cannot get {} partitions", growth.remote, growth.to);
+            ConnectError::caused_by(what, error)
+        };
+        let is_wide = |growth: &MissingPartitions| growth.to - growth.from > PARTITIONS_PER_REQUEST;
+        let (wide, missing): (Vec<_>, Vec<_>) = missing.into_iter().partition(is_wide);
         let mut outcomes = Vec::new();
-        for chunk in chunks(&missing, |growth| growth.to) {
+        for growth in wide {
+            let result = self.grow_in_steps(&growth.remote, growth.from, growth.to).await;
+            let result = result.map_err(|error| cannot_grow(&growth, error));
+            outcomes.push((growth, result));
+        }
+        for chunk in chunks(&missing, |growth| growth.to - growth.from) {
             let request = |growth: &MissingPartitions| (growth.remote.clone(), NewPartitions::increase_to(growth.to));
             let results = self.target.create_partitions(chunk.iter().map(request).collect()).await;
             for growth in chunk {
@@ -201,14 +221,22 @@ impl RemoteTopics {
                     Ok(results) => results.get(&growth.remote).cloned().unwrap_or(Ok(())),
                     Err(error) => Err(error.clone()),
                 };
-                let result = result.map_err(|error| {
-                    let what = format!("remote topic {} cannot get {} partitions", growth.remote, growth.to);
-                    ConnectError::caused_by(what, error)
-                });
-                outcomes.push((growth.clone(), result));
+                outcomes.push((growth.clone(), result.map_err(|error| cannot_grow(growth, error))));
             }
         }
         outcomes
+    }
+
+    /// Adds partitions to one topic, as many at a time as a controller takes.
+    async fn grow_in_steps(&self, remote: &Arc<str>, from: i32, to: i32) -> Result<(), kafka_client::Error> {
+        let mut count = from;
+        while count < to {
+            count = count.saturating_add(PARTITIONS_PER_REQUEST).min(to);
+            let step = vec![(remote.clone(), NewPartitions::increase_to(count))];
+            let results = self.target.create_partitions(step).await?;
+            results.into_values().try_for_each(|result| result)?;
+        }
+        Ok(())
     }
 }
 
@@ -248,11 +276,9 @@ mod tests {
         assert_eq!(sizes(&[1, 9_000, 1_500, 500, 1]), [1, 1, 2, 1]);
     }
 
-    #[tokio::test]
-    async fn a_topic_that_was_there_is_not_said_to_be_made() {
+    async fn clusters() -> (kafka_embedded::Cluster, kafka_embedded::Cluster, RemoteTopics) {
         let cluster = || kafka_embedded::Cluster::builder().auto_create_topics(false).start();
         let (source, target) = (cluster().await.expect("a source"), cluster().await.expect("a target"));
-        source.create_topic("orders", 1, &[]).expect("a topic at the source");
         let props = [
             ("name", "source".to_owned()),
             ("connector.class", "MirrorSourceConnector".to_owned()),
@@ -267,6 +293,50 @@ mod tests {
         let client = |config: &kafka_client::ClientConfig| Client::new(config.clone(), kafka_client::Dialer::tcp());
         let (from, to) = (client(&config.source_admin), client(&config.target_admin));
         let remote_topics = RemoteTopics::new(Arc::new(config), from, to);
+        (source, target, remote_topics)
+    }
+
+    #[tokio::test]
+    async fn a_topic_of_many_partitions_is_made_in_steps() {
+        let (source, target, remote_topics) = clusters().await;
+        source.create_topic("wide", 1, &[]).expect("a topic at the source");
+        let largest = Arc::new(std::sync::atomic::AtomicI32::new(0));
+        let seen = largest.clone();
+        target.control(kafka_embedded::ApiKey::CreateTopics, move |request| {
+            if let kafka_embedded::RequestKind::CreateTopics(request) = request.body {
+                let asked = request.topics.iter().map(|topic| topic.num_partitions).sum();
+                seen.fetch_max(asked, std::sync::atomic::Ordering::SeqCst);
+            }
+            kafka_embedded::Control::Pass
+        });
+        let missing = MissingTopic {
+            topic: "wide".into(),
+            remote: "A.wide".into(),
+            partitions: 4_500,
+        };
+        let outcome = remote_topics.create(vec![missing]).await.pop().expect("an outcome");
+        assert_eq!(outcome.1.expect("it is there"), Creation::Created);
+        assert_eq!(target.partition_count("A.wide"), 4_500);
+        assert_eq!(
+            largest.load(std::sync::atomic::Ordering::SeqCst),
+            PARTITIONS_PER_REQUEST
+        );
+        let requests = target.count(kafka_embedded::ApiKey::CreatePartitions);
+        let growth = MissingPartitions {
+            remote: "A.wide".into(),
+            from: 4_500,
+            to: 9_000,
+        };
+        let outcome = remote_topics.grow(vec![growth]).await.pop().expect("an outcome");
+        outcome.1.expect("it has grown");
+        assert_eq!(target.partition_count("A.wide"), 9_000);
+        assert_eq!(target.count(kafka_embedded::ApiKey::CreatePartitions) - requests, 3);
+    }
+
+    #[tokio::test]
+    async fn a_topic_that_was_there_is_not_said_to_be_made() {
+        let (source, _target, remote_topics) = clusters().await;
+        source.create_topic("orders", 1, &[]).expect("a topic at the source");
         for expected in [Creation::Created, Creation::WasThere] {
             let missing = MissingTopic {
                 topic: "orders".into(),
