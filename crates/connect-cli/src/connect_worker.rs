@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use config_def::{ConfigTransformer, properties};
-use connect_mirror::MirrorMetrics;
+use connect_mirror::{MirrorMetrics, source::Pace};
 use connect_rest::{Api, Loggers, Server};
 use connect_runtime::{Clock, Herder, HerderHandle, HerderOptions, WorkerSettings, herder::Assignments};
 use kafka_client::{Admin, Client, ClientConfig, Dialer};
@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    connector_file::ConnectorFile, environment::Settings, java_options, metrics::MetricsPlace, plugins::MirrorPlugins,
-    shutdown, worker_keys,
+    connector_file::ConnectorFile, environment::Settings, giving_way, java_options, metrics::MetricsPlace,
+    plugins::MirrorPlugins, shutdown, worker_keys,
 };
 
 /// Kafka's exit code when the worker's main loop ends by itself.
@@ -159,7 +159,8 @@ impl Worker {
             None => MirrorPlugins::new(dialer.clone(), mirror.clone(), &settings.props)?,
             Some(_) => MirrorPlugins::standalone(dialer.clone(), mirror.clone(), &settings.props)?,
         };
-        let plugins = Arc::new(plugins);
+        let (asked, pace) = (server.asked(), Pace::default());
+        let plugins = Arc::new(plugins.at_pace(pace.clone()));
         let (herder, handle) = Herder::new(HerderOptions {
             flow: settings
                 .group
@@ -191,7 +192,8 @@ impl Worker {
         let (stop_rest, stop_herder) = (cancel.child_token(), CancellationToken::new());
         let (mut rest, mut worker) = (JoinSet::new(), JoinSet::new());
         let more = metrics.serve(vec![worker_here], mirror, dialer, &mut rest, cancel.child_token());
-        rest.spawn(server.serve(api, more, stop_rest));
+        let serving = server.serve(api, more, stop_rest);
+        rest.spawn(giving_way::while_serving(serving, asked, pace));
         worker.spawn(herder.run(stop_herder.clone()));
         Ok(Running {
             cancel,

@@ -7,6 +7,7 @@ mod clock;
 mod connect_worker;
 mod connector_file;
 mod environment;
+mod giving_way;
 mod health;
 mod java_options;
 mod leftovers;

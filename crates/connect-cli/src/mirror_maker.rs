@@ -10,7 +10,7 @@ use connect_metrics::Worker;
 use connect_mirror::{
     MirrorMetrics,
     mirror_maker_config::{MirrorConnector, MirrorMakerConfig, SourceAndTarget},
-    source::rate_limits::RATE_KEYS,
+    source::{Pace, rate_limits::RATE_KEYS},
 };
 use connect_rest::{Flow, Server};
 use connect_runtime::{
@@ -24,7 +24,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     environment::{Environment, Settings},
-    java_options,
+    giving_way, java_options,
     metrics::MetricsPlace,
     plugins::MirrorPlugins,
     shutdown,
@@ -39,12 +39,13 @@ pub(crate) const REST_LISTENERS: &str = "heliograph.rest.listeners";
 /// Ours: whether limits can be changed there.
 const REST_LIMITS: &str = "heliograph.rest.limits.enabled";
 /// Keys that are for the process, and so for no flow.
-const OF_THE_PROCESS: [&str; 6] = [
+const OF_THE_PROCESS: [&str; 7] = [
     REST_LISTENERS,
     REST_LIMITS,
     "heliograph.metrics.listener",
     "heliograph.metrics.max.partitions",
     "heliograph.rest.mask.secrets",
+    "heliograph.rest.priority.enabled",
     "rest.extension.classes",
 ];
 /// What a node without internal REST says instead of its URL, as in Kafka.
@@ -167,6 +168,7 @@ impl Flows {
             true => RATE_KEYS.iter().map(|key| key.name).collect(),
             false => Vec::new(),
         };
+        let pace = Pace::default();
         let (mut herders, mut flows) = (JoinSet::new(), Vec::new());
         for (pair, settings) in self.pairs {
             let connectors = MirrorConnector::ALL
@@ -179,7 +181,8 @@ impl Flows {
                 })
                 .collect();
             let plugins = MirrorPlugins::new(dialer.clone(), metrics.clone(), &settings.props)
-                .with_context(|| format!("the worker of {pair}"))?;
+                .with_context(|| format!("the worker of {pair}"))?
+                .at_pace(pace.clone());
             let (worker_id, assignments) = match &server {
                 Some(server) => (
                     format!("{}/{pair}", server.worker_id()),
@@ -221,7 +224,9 @@ impl Flows {
         // It goes with this function: nodes ask each other again.
         let mut rest = JoinSet::new();
         if let Some(server) = read_only {
-            rest.spawn(server.serve_flows_read_only(flows.clone(), cancel.child_token()));
+            let asked = server.asked();
+            let serving = server.serve_flows_read_only(flows.clone(), cancel.child_token());
+            rest.spawn(giving_way::while_serving(serving, asked, pace));
         }
         // On a listener of its own only: what nodes ask each other is not for everybody.
         drop(metrics_place.serve(workers, metrics, dialer, &mut rest, cancel.child_token()));

@@ -10,7 +10,7 @@ use connect_mirror::{
     checkpoint::{MirrorCheckpointConnector, config as checkpoint_config},
     heartbeat::MirrorHeartbeatConnector,
     mirror_maker_config::MirrorConnector,
-    source::{MirrorSourceConnector, config as source_config, rate_limits::RATE_KEYS},
+    source::{MirrorSourceConnector, Pace, RateLimiters, config as source_config, rate_limits::RATE_KEYS},
 };
 use connect_plugins::{
     ClientTables, ConnectorPlugin, ExactlyOnceSupport, PluginRegistry, PluginType, ValidationContext,
@@ -74,6 +74,12 @@ impl MirrorPlugins {
             registry: Arc::new(registry()),
             validation,
         })
+    }
+
+    /// Has all tasks keep to `pace`.
+    pub(crate) fn at_pace(mut self, pace: Pace) -> Self {
+        self.environment.limiters = RateLimiters::at_pace(pace);
+        self
     }
 
     /// What there is, for whoever lists and describes it.

@@ -34,6 +34,8 @@ pub(crate) struct RestConfig {
     /// Whether users have to say who they are.
     pub(crate) has_login: bool,
     pub(crate) masks_secrets: bool,
+    /// Whether other work is to wait while it is asked.
+    pub(crate) goes_first: bool,
 }
 
 /// Where the endpoints under `/admin` are.
@@ -49,6 +51,7 @@ impl RestConfig {
     /// Reads the settings, or says everything that is wrong with them.
     pub(crate) fn parse(props: &Props) -> Result<Self, ConfigErrors> {
         let values = REST_CONFIG_DEF.parse(props)?;
+        let own = OWN_CONFIG_DEF.parse(props)?;
         let mut errors = ConfigErrors::default();
         let listeners = listeners("listeners", values.list("listeners"), &mut errors);
         let admin = match values.opt_list("admin.listeners") {
@@ -133,7 +136,8 @@ impl RestConfig {
             admin_tls,
             other_workers_tls: tls::of_other_workers(props),
             has_login,
-            masks_secrets: OWN_CONFIG_DEF.parse(props)?.boolean("heliograph.rest.mask.secrets"),
+            masks_secrets: own.boolean("heliograph.rest.mask.secrets"),
+            goes_first: own.boolean("heliograph.rest.priority.enabled"),
         })
     }
 }

@@ -4,6 +4,7 @@
 //! `entities` is the JSON; `forward` asks other workers. It does not know how the herder works, and nothing of
 //! mirroring. Start reading at `resources`.
 
+mod asked;
 mod body;
 mod client;
 mod config;
@@ -31,6 +32,7 @@ mod tests;
 const KAFKA_VERSION: &str = connect_plugins::KAFKA_VERSION;
 
 pub use self::{
+    asked::Asked,
     forward::{FlowClient, RestClient},
     health::{HealthError, ask_health},
     loggers::{Level, LogFilter, Loggers, ROOT},

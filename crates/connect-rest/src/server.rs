@@ -35,6 +35,7 @@ use tracing::{debug, info, warn};
 pub(crate) use self::request_stream::Patience;
 use self::request_stream::{MALFORMED_METHOD, RequestStream, Verdict};
 use crate::{
+    asked::Asked,
     client::Client,
     config::{Admin, EXTENSION_CLASSES, RestConfig},
     error::RestError,
@@ -62,11 +63,12 @@ const LINGER: (Duration, u64) = (Duration::from_secs(2), 64 * 1024 * 1024);
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// What listeners apart have in common with those of the REST API.
-const SHARED: [&str; 4] = [
+const SHARED: [&str; 5] = [
     "ssl.",
     "listeners.https.",
     EXTENSION_CLASSES,
     "heliograph.rest.mask.secrets",
+    "heliograph.rest.priority.enabled",
 ];
 
 /// Why the server does not start.
@@ -110,6 +112,7 @@ pub struct Server {
     admin_listeners: Option<Vec<Bound>>,
     advertised: Advertised,
     login: Option<Arc<Login>>,
+    asked: Arc<Asked>,
     pub(crate) patience: Patience,
     pub(crate) max_connections: usize,
 }
@@ -135,6 +138,7 @@ impl Server {
             admin_listeners,
             advertised,
             login,
+            asked: Arc::default(),
             patience: PATIENCE,
             max_connections: MAX_CONNECTIONS,
         })
@@ -178,6 +182,11 @@ impl Server {
     /// Names this worker in statuses: the host and port of [`Self::advertised_url`].
     pub fn worker_id(&self) -> &str {
         &self.advertised.authority
+    }
+
+    /// Counts the requests to this server, whatever becomes of them; `None`: no other work is to wait for them.
+    pub fn asked(&self) -> Option<Arc<Asked>> {
+        self.config.goes_first.then(|| self.asked.clone())
     }
 
     /// The addresses that the endpoints are at, as bound.
@@ -262,6 +271,7 @@ impl Server {
     async fn serve_routers(self, main: Router, admin: Router, cancel: CancellationToken) {
         let main = resources::with_headers(main, self.config.cors, self.config.header_rules);
         let admin = resources::with_headers(admin, None, Vec::new());
+        let (main, admin) = (counted(main, &self.asked), counted(admin, &self.asked));
         let listeners = self.listeners.into_iter().map(|listener| (listener, main.clone()));
         let admin_listeners = self.admin_listeners.into_iter().flatten();
         let admin_listeners = admin_listeners.map(|listener| (listener, admin.clone()));
@@ -275,6 +285,14 @@ impl Server {
         info!(url = format!("{protocol}://{authority}"), "the REST server is ready");
         while acceptors.join_next().await.is_some() {}
     }
+}
+
+fn counted(router: Router, asked: &Arc<Asked>) -> Router {
+    let asked = asked.clone();
+    router.layer(axum::middleware::map_request(move |request: axum::extract::Request| {
+        asked.note();
+        std::future::ready(request)
+    }))
 }
 
 /// A flow of MirrorMaker's dedicated mode.

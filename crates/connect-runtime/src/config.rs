@@ -408,9 +408,14 @@ pub const METRICS_KEYS: &[ConfigKey] = &[
 ];
 
 /// What the REST server has besides Kafka's keys.
-pub const REST_OWN_KEYS: &[ConfigKey] = &[key("heliograph.rest.mask.secrets", Type::Boolean).default("false").doc(
-    "Whether answers show [hidden] instead of passwords and the like; a configuration sent back with it keeps them.",
-)];
+pub const REST_OWN_KEYS: &[ConfigKey] = &[
+    key("heliograph.rest.mask.secrets", Type::Boolean).default("false").doc(
+        "Whether answers show [hidden] instead of passwords and the like; a configuration sent back with it keeps them.",
+    ),
+    key("heliograph.rest.priority.enabled", Type::Boolean)
+        .default("true")
+        .doc("Whether less is copied while REST is asked again and again and this process does not get its turn in time."),
+];
 
 /// [`CONFIG_DEF`] and the keys that Kafka's worker does not have: for whoever tells known keys from unknown ones.
 pub static KNOWN_KEYS: ConfigDef = ConfigDef::new(&[

@@ -138,7 +138,6 @@ impl Copier {
         if self.limiter.set_limits(limits, Instant::now()) {
             tracing::info!(task = self.task_id, limits = ?given, "the flow has other limits now");
         }
-        self.consumer.limit_fetches(self.limiter.fetch_bytes());
         for partition in &self.partitions {
             let bytes = self.limiter.partition_fetch_bytes(&partition.source.topic);
             self.consumer.limit_partition_fetches(&partition.source, bytes);
@@ -168,6 +167,7 @@ impl Copier {
             let now = Instant::now();
             self.set_pauses(now);
             let flow_waits = self.limiter.flow_resumes_at(now);
+            self.consumer.limit_fetches(self.limiter.fetch_bytes());
             let limits_end = self.defer_topics(now).into_iter().chain(flow_waits);
             let releases = self.partitions.iter().filter_map(Partition::resumes_at);
             let next_release = releases.chain(limits_end).min();

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     limit_metrics::{LimitKey, LimitMetrics, LimitSnapshot},
+    pace::{Pace, TaskPace},
     rate_limits::RateLimits,
 };
 
@@ -29,7 +30,10 @@ const STILL_WAITING: Duration = Duration::from_secs(1);
 
 /// The buckets of all connectors of a worker, by the connector's name.
 #[derive(Clone, Debug, Default)]
-pub struct RateLimiters(Arc<Mutex<HashMap<String, Weak<Mutex<Shared>>>>>);
+pub struct RateLimiters {
+    connectors: Arc<Mutex<HashMap<String, Weak<Mutex<Shared>>>>>,
+    pace: Pace,
+}
 
 /// One task's hand on the buckets of its connector.
 #[derive(Debug)]
@@ -37,6 +41,7 @@ pub(crate) struct Limiter {
     shared: Arc<Mutex<Shared>>,
     /// How many partitions of each topic this task has.
     partitions: BTreeMap<Arc<str>, u64>,
+    pace: TaskPace,
 }
 
 #[derive(Debug, Default)]
@@ -59,9 +64,17 @@ struct Topic {
 }
 
 impl RateLimiters {
+    /// No buckets yet; the tasks of all connectors keep to `pace`, too.
+    pub fn at_pace(pace: Pace) -> Self {
+        Self {
+            pace,
+            ..Self::default()
+        }
+    }
+
     /// A task of a connector with `task_count` tasks begins; it has so many partitions of each topic.
     pub(crate) fn join(&self, connector: &str, task_count: usize, partitions: BTreeMap<Arc<str>, u64>) -> Limiter {
-        let mut connectors = lock(&self.0);
+        let mut connectors = lock(&self.connectors);
         connectors.retain(|_, shared| shared.strong_count() > 0);
         let known = connectors.get(connector).and_then(Weak::upgrade);
         let shared = known.unwrap_or_default();
@@ -76,7 +89,11 @@ impl RateLimiters {
             }
             shared.adjust(Instant::now());
         }
-        Limiter { shared, partitions }
+        Limiter {
+            shared,
+            partitions,
+            pace: self.pace.join(),
+        }
     }
 }
 
@@ -97,6 +114,7 @@ impl Limiter {
 
     /// Bytes of a topic have come, which has so many partitions at the source.
     pub(crate) fn take(&self, topic: &Arc<str>, bytes: u64, partition_count: Option<usize>, now: Instant) {
+        self.pace.take(bytes, now);
         let mut shared = lock(&self.shared);
         if let Some(flow) = &mut shared.flow {
             flow.take(bytes, now);
@@ -115,7 +133,8 @@ impl Limiter {
 
     /// When the flow may go on; `None`: now.
     pub(crate) fn flow_resumes_at(&self, now: Instant) -> Option<Instant> {
-        lock(&self.shared).flow.as_mut()?.resumes_at(now)
+        let limit = lock(&self.shared).flow.as_mut().and_then(|flow| flow.resumes_at(now));
+        limit.max(self.pace.resumes_at(now))
     }
 
     /// Topics of this task that have to wait, and until when.
@@ -133,8 +152,9 @@ impl Limiter {
 
     /// What one fetch should ask for at most; `None`: what it likes.
     pub(crate) fn fetch_bytes(&self) -> Option<i32> {
-        let shared = lock(&self.shared);
-        Some(fetch_bytes(shared.limits.flow?))
+        let limit = lock(&self.shared).limits.flow;
+        let rate = limit.into_iter().chain(self.pace.bytes_per_second()).min()?;
+        Some(fetch_bytes(rate))
     }
 
     /// The same for one partition of a topic.
@@ -219,7 +239,7 @@ pub(super) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[derive(Debug)]
-struct Bucket {
+pub(super) struct Bucket {
     bytes_per_second: f64,
     /// Bytes that may flow; negative: a debt.
     level: f64,
@@ -232,7 +252,7 @@ struct Bucket {
 
 impl Bucket {
     /// Makes, changes or removes a bucket. A debt lasts no longer than a second at the new rate.
-    fn set_rate(bucket: &mut Option<Self>, rate: Option<f64>, now: Instant) {
+    pub(super) fn set_rate(bucket: &mut Option<Self>, rate: Option<f64>, now: Instant) {
         // Tasks without a share of it any more are about to end.
         let Some(rate) = rate.map(|rate| rate.max(1.0)) else {
             *bucket = None;
@@ -252,6 +272,10 @@ impl Bucket {
         }
     }
 
+    pub(super) fn bytes_per_second(&self) -> u64 {
+        self.bytes_per_second as u64
+    }
+
     fn fill(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();
         let full = self.bytes_per_second * BURST_SECONDS;
@@ -260,7 +284,7 @@ impl Bucket {
         self.at = self.at.max(now);
     }
 
-    fn take(&mut self, bytes: u64, now: Instant) {
+    pub(super) fn take(&mut self, bytes: u64, now: Instant) {
         self.fill(now);
         self.level -= bytes as f64;
         self.paid_at = self.resumes_at(now).or(self.paid_at);
@@ -273,7 +297,7 @@ impl Bucket {
         (-self.level / self.bytes_per_second).clamp(0.0, LONGEST)
     }
 
-    fn resumes_at(&mut self, now: Instant) -> Option<Instant> {
+    pub(super) fn resumes_at(&mut self, now: Instant) -> Option<Instant> {
         self.fill(now);
         // A timer may be a moment early.
         let wait = self.debt_seconds();

@@ -358,3 +358,19 @@ async fn an_address_in_use_is_named() {
         assert!(error.contains(key) && error.contains(&url), "{error}");
     }
 }
+
+#[tokio::test]
+async fn whoever_lets_other_work_wait_hears_of_every_request() {
+    let mut asked = None;
+    let running = start_with(Mood::Usual, &[], |server, _| asked = server.asked()).await;
+    let asked = asked.expect("requests go first, unless told otherwise");
+    for times in 1..=2 {
+        let mut stream = TcpStream::connect(running.address).await.expect("it listens");
+        let request = b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.expect("it reads");
+        timeout(PATIENCE, asked.next()).await.expect("it is told");
+        assert_eq!(asked.times(), times);
+    }
+    let off = [("heliograph.rest.priority.enabled", "false")];
+    start_with(Mood::Usual, &off, |server, _| assert!(server.asked().is_none())).await;
+}
