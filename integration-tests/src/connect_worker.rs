@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     deadline::{Deadline, pause, wait_until},
-    dist::KafkaDist,
+    dist::{Jvm, KafkaDist},
     heliograph::{heliograph_binary, unique},
     process::Process,
     properties::escaped,
@@ -112,9 +112,18 @@ impl ConnectWorker {
 
     /// Starts Java's worker.
     pub fn java(dist: &KafkaDist, name: &str, group: &WorkerGroup) -> Self {
+        Self::java_on(Jvm::Small(384), dist, name, group)
+    }
+
+    /// Starts Java's worker as its own script does: with the heap, the collector and the compilers of there.
+    pub fn java_as_shipped(dist: &KafkaDist, name: &str, group: &WorkerGroup) -> Self {
+        Self::java_on(Jvm::AsShipped(&["-Xms256M", "-Xmx2G"]), dist, name, group)
+    }
+
+    fn java_on(jvm: Jvm, dist: &KafkaDist, name: &str, group: &WorkerGroup) -> Self {
         let port = free_port();
         let file = group.write(name, port);
-        let mut command = dist.java(384);
+        let mut command = dist.jvm(jvm);
         command
             .arg("org.apache.kafka.connect.cli.ConnectDistributed")
             .arg(&file)

@@ -1,11 +1,12 @@
 //! A worker with hundreds of connectors, asked by dozens of clients while a backlog drains; then a second worker joins.
 //!
 //! `rest_load [--connectors N] [--tasks N] [--clients N] [--seconds N] [--between-ms N] [--backlog-mb N] [--warm-up-seconds N]
-//! [--limit-mb N] [--embedded]`.
+//! [--limit-mb N] [--embedded] [--java]`.
 //! Half of the connectors are MirrorHeartbeat with their one task; the others are MirrorSource over one topic with as many
 //! partitions as make up the number of tasks, each under an alias of its own. The backlog is a topic that one more
 //! MirrorSource drains, for as long as the warm-up says before anybody asks: brokers that have just started compile;
-//! and at so many megabytes a second, if there is a limit.
+//! and at so many megabytes a second, if there is a limit. `--java` asks Java's workers instead, for which a few dozen
+//! tasks are many here: each has threads and clients of its own.
 
 use std::{
     collections::BTreeSet,
@@ -56,6 +57,7 @@ struct Plan {
     warm_up: Duration,
     limit_mb: Option<usize>,
     embedded: bool,
+    java: bool,
 }
 
 fn main() -> ExitCode {
@@ -74,15 +76,23 @@ fn main() -> ExitCode {
     fill(&mut client, plan.backlog_mb);
 
     let group = WorkerGroup::new(&pair.target.bootstrap_servers(), "rest-load");
-    let mut worker = ConnectWorker::heliograph("rest-load-first", &group);
+    let mut worker = start(&plan, "rest-load-first", &group);
     worker.wait_until_ready();
     let tasks = create(&plan, &pair, &worker);
     rest(&worker);
     ask(&plan, &worker, "without a backlog");
     drain(&plan, &pair, &worker);
-    rebalance(&group, &worker, tasks);
+    rebalance(&plan, &group, &worker, tasks);
     worker.stop();
     ExitCode::SUCCESS
+}
+
+fn start(plan: &Plan, name: &str, group: &WorkerGroup) -> ConnectWorker {
+    if !plan.java {
+        return ConnectWorker::heliograph(name, group);
+    }
+    let dist = kafka_dist().expect("Java's worker needs a real Kafka");
+    ConnectWorker::java_as_shipped(dist, name, group)
 }
 
 /// Creates all connectors, and gives how many tasks they have.
@@ -159,9 +169,9 @@ fn drain(plan: &Plan, pair: &Pair, worker: &ConnectWorker) {
 }
 
 /// A second worker comes and goes.
-fn rebalance(group: &WorkerGroup, worker: &ConnectWorker, tasks: usize) {
+fn rebalance(plan: &Plan, group: &WorkerGroup, worker: &ConnectWorker, tasks: usize) {
     let watch = Stopwatch::start();
-    let mut second = ConnectWorker::heliograph("rest-load-second", group);
+    let mut second = start(plan, "rest-load-second", group);
     second.wait_until_ready();
     let joined = watch.elapsed();
     let mut workers = vec![worker.id().to_owned(), second.id().to_owned()];
@@ -245,11 +255,14 @@ fn all_running(rest: &Rest, tasks: usize, workers: &[String]) -> Option<()> {
     (found == tasks && used.len() == workers.len()).then_some(())
 }
 
+/// One answer: to which of [`PATHS`], whether in the first second, and how long it took.
+type Took = (usize, bool, Duration);
+
 /// Lets the clients ask for a while, and says how long the answers took.
 fn ask(plan: &Plan, worker: &ConnectWorker, when: &str) {
     let end = Deadline::after(plan.length);
     let cpu = (worker.cpu_time(), Stopwatch::start());
-    let mut took: Vec<(usize, Duration)> = thread::scope(|scope| {
+    let mut took: Vec<Took> = thread::scope(|scope| {
         let clients: Vec<_> = (0..plan.clients)
             .map(|client| scope.spawn(move || one_client(plan, worker.id(), client, end)))
             .collect();
@@ -259,7 +272,7 @@ fn ask(plan: &Plan, worker: &ConnectWorker, when: &str) {
         of_clients.flatten().collect()
     });
     let (elapsed, used) = (cpu.1.elapsed(), worker.cpu_time().saturating_sub(cpu.0));
-    took.sort_by_key(|(_, took)| *took);
+    took.sort_by_key(|(_, _, took)| *took);
     report(&format!(
         "{when}: {} clients, {:.0} GETs/s, the worker uses {:.2} cores",
         plan.clients,
@@ -267,14 +280,21 @@ fn ask(plan: &Plan, worker: &ConnectWorker, when: &str) {
         used.as_secs_f64() / elapsed.as_secs_f64()
     ));
     report(&format!("  {:42} {}", "all", percentiles(&took)));
+    // Whoever gives way to those who ask has to notice them.
+    let later: Vec<_> = took.iter().copied().filter(|(_, is_first, _)| !is_first).collect();
+    report(&format!(
+        "  {:42} {}",
+        "all after the first second",
+        percentiles(&later)
+    ));
     for (kind, path) in PATHS.iter().enumerate() {
-        let of_kind: Vec<_> = took.iter().copied().filter(|(of, _)| *of == kind).collect();
+        let of_kind: Vec<_> = took.iter().copied().filter(|(of, _, _)| *of == kind).collect();
         report(&format!("  {path:42} {}", percentiles(&of_kind)));
     }
 }
 
-fn one_client(plan: &Plan, address: &str, client: usize, end: Deadline) -> Vec<(usize, Duration)> {
-    let mut took = Vec::new();
+fn one_client(plan: &Plan, address: &str, client: usize, end: Deadline) -> Vec<Took> {
+    let (mut took, began) = (Vec::new(), Stopwatch::start());
     let mut connection = Connection::new(address);
     for number in client.. {
         if end.passed() {
@@ -283,9 +303,10 @@ fn one_client(plan: &Plan, address: &str, client: usize, end: Deadline) -> Vec<(
         let kind = number % PATHS.len();
         // Strides that meet every connector.
         let path = PATHS[kind].replace("{}", &name(number * 7 % plan.connectors));
+        let is_first = began.elapsed() < Duration::from_secs(1);
         let asked = Stopwatch::start();
         let (status, body) = connection.get(&path).expect("the worker answers");
-        took.push((kind, asked.elapsed()));
+        took.push((kind, is_first, asked.elapsed()));
         assert_eq!(status, "200", "GET {path}: {}", String::from_utf8_lossy(&body));
         pause(plan.between);
     }
@@ -313,7 +334,7 @@ impl Connection {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
         self.stream.get_mut().write_all(request.as_bytes())?;
         let first = self.line()?;
-        let mut length = 0;
+        let (mut length, mut chunked) = (0, false);
         loop {
             let line = self.line()?;
             if line.is_empty() {
@@ -323,11 +344,31 @@ impl Connection {
                 && name.eq_ignore_ascii_case("content-length")
             {
                 length = value.trim().parse().map_err(io::Error::other)?;
+            } else if line.eq_ignore_ascii_case("transfer-encoding: chunked") {
+                chunked = true;
             }
         }
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body)?;
+        let body = if chunked { self.chunks()? } else { self.exactly(length)? };
         Ok((first.split(' ').nth(1).unwrap_or_default().to_owned(), body))
+    }
+
+    fn chunks(&mut self) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let length = usize::from_str_radix(&self.line()?, 16).map_err(io::Error::other)?;
+            let chunk = self.exactly(length)?;
+            self.line()?;
+            if chunk.is_empty() {
+                return Ok(body);
+            }
+            body.extend(chunk);
+        }
+    }
+
+    fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.stream.read_exact(&mut bytes)?;
+        Ok(bytes)
     }
 
     fn line(&mut self) -> io::Result<String> {
@@ -338,12 +379,12 @@ impl Connection {
 }
 
 /// Of sorted times.
-fn percentiles(took: &[(usize, Duration)]) -> String {
+fn percentiles(took: &[Took]) -> String {
     let at = |percent: usize| {
         took.get(took.len() * percent / 100)
-            .map_or(0.0, |(_, took)| took.as_secs_f64() * 1e3)
+            .map_or(0.0, |(_, _, took)| took.as_secs_f64() * 1e3)
     };
-    let max = took.last().map_or(0.0, |(_, took)| took.as_secs_f64() * 1e3);
+    let max = took.last().map_or(0.0, |(_, _, took)| took.as_secs_f64() * 1e3);
     format!(
         "p50 {:7.2} ms  p99 {:7.2} ms  max {max:7.2} ms  ({})",
         at(50),
@@ -383,11 +424,19 @@ fn plan(mut args: impl Iterator<Item = String>) -> Plan {
         warm_up: Duration::ZERO,
         limit_mb: None,
         embedded: false,
+        java: false,
     };
     while let Some(name) = args.next() {
-        if name == "--embedded" {
-            plan.embedded = true;
-            continue;
+        match name.as_str() {
+            "--embedded" => {
+                plan.embedded = true;
+                continue;
+            }
+            "--java" => {
+                plan.java = true;
+                continue;
+            }
+            _ => {}
         }
         let value = args.next().and_then(|value| value.parse::<usize>().ok());
         let value = value.unwrap_or_else(|| panic!("{name} needs a number"));
