@@ -1,9 +1,6 @@
 //! The compacted one-partition topics that the connectors keep for themselves: `heartbeats` and the offset syncs.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use connect_api::ConnectError;
 use kafka_client::{Admin, admin::NewTopic};
@@ -17,31 +14,50 @@ pub(crate) struct InternalTopic {
     pub(crate) replication_factor: i16,
     /// The setting that says so, for the person who has to change it.
     pub(crate) replication_factor_key: &'static str,
-    /// It was there once.
-    pub(crate) was_there: Arc<AtomicBool>,
+    pub(crate) presence: Arc<Mutex<Presence>>,
+}
+
+/// What is known of the topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// Nobody has looked.
+    #[default]
+    Unknown,
+    There,
+    /// It was there, and somebody has deleted it.
+    Gone,
 }
 
 impl InternalTopic {
     /// Creates the topic if it is missing, at first and whenever somebody has deleted it.
     pub(crate) async fn see_to(&self) -> Result<(), ConnectError> {
-        if !self.was_there.load(Relaxed) {
-            self.create().await?;
-            self.was_there.store(true, Relaxed);
-            return Ok(());
+        let before = *self.presence();
+        if before != Presence::Unknown {
+            if !self.is_missing().await? {
+                *self.presence() = Presence::There;
+                return Ok(());
+            }
+            *self.presence() = Presence::Gone;
         }
-        if self.is_missing().await? {
+        if before == Presence::There {
             tracing::error!(
                 topic = self.name,
                 "internal topic was deleted while the mirror runs; it is made again, and what is known is written again: \
                  look for who deletes it"
             );
-            self.create().await?;
-            if self.is_missing().await? {
-                let what = format!("internal topic {} was deleted and is not there again yet", self.name);
-                return Err(ConnectError::new(what));
-            }
         }
+        self.create().await?;
+        // Who may not create topics is believed once that it is there.
+        if before != Presence::Unknown && self.is_missing().await? {
+            let what = format!("internal topic {} was deleted and is not there again", self.name);
+            return Err(ConnectError::new(what));
+        }
+        *self.presence() = Presence::There;
         Ok(())
+    }
+
+    fn presence(&self) -> MutexGuard<'_, Presence> {
+        self.presence.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn is_missing(&self) -> Result<bool, ConnectError> {

@@ -86,7 +86,7 @@ impl SourceConnector for MirrorCheckpointConnector {
                 name: config.checkpoints_topic.clone(),
                 replication_factor: config.checkpoints_topic_replication_factor,
                 replication_factor_key: "checkpoints.topic.replication.factor",
-                was_there: Default::default(),
+                presence: Default::default(),
             };
             let source = Admin::new(self.environment.client(&config.source_admin));
             let (publish, groups) = watch::channel(None);

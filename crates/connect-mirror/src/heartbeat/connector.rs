@@ -56,7 +56,7 @@ impl SourceConnector for MirrorHeartbeatConnector {
                 name: config.policy.heartbeats_topic().to_owned(),
                 replication_factor: config.heartbeats_topic_replication_factor,
                 replication_factor_key: "heartbeats.topic.replication.factor",
-                was_there: Default::default(),
+                presence: Default::default(),
             };
             let background = Background::start(context, |cancel| create_topic(topic, cancel));
             self.started = Some(Started {

@@ -77,7 +77,7 @@ impl MirrorSourceConnector {
             name: syncs.topic.clone(),
             replication_factor: syncs.replication_factor,
             replication_factor_key: "offset-syncs.topic.replication.factor",
-            was_there: Default::default(),
+            presence: Default::default(),
         });
         let reverse_flow = config.reverse_syncs.as_ref().map(|consumer| {
             let topic = config.rules.policy.offset_syncs_topic(&config.rules.source_alias);
