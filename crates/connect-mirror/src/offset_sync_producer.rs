@@ -36,6 +36,11 @@ use crate::{
 /// the newest of each partition.
 const QUEUED_SYNCS: usize = 10;
 
+/// A write costs a broker the same whatever is in it, and the task's own copying: so many syncs leave at once.
+const SYNCS_PER_WRITE: usize = 100;
+/// Fewer wait until this has passed since the last write. One that comes after a while leaves at once.
+const PAUSE_BETWEEN_WRITES: Duration = Duration::from_millis(50);
+
 const RETRY_BACKOFF: Duration = Duration::from_secs(1);
 const RETRY_BACKOFF_MAX: Duration = Duration::from_secs(30);
 
@@ -183,6 +188,7 @@ struct Writer {
     on_its_way: Option<Vec<QueuedSync>>,
     /// Sends that failed in a row.
     attempts: u32,
+    /// After a write a pause, which many syncs cut short; after one that failed a longer one.
     not_before: Option<Instant>,
     next_tag: u64,
     history: OffsetSyncHistory,
@@ -207,7 +213,7 @@ impl Writer {
                 return;
             }
             let is_failing = self.attempts > 0;
-            let has_room = is_failing || self.waiting.len() < QUEUED_SYNCS;
+            let has_room = is_failing || self.waiting.len() < SYNCS_PER_WRITE;
             tokio::select! {
                 request = self.requests.recv(), if is_open && has_room => match request {
                     Some(sync) => self.take(sync),
@@ -250,8 +256,9 @@ impl Writer {
     }
 
     fn send_waiting(&mut self) {
-        let may_send = self.not_before.is_none_or(|at| at <= Instant::now());
-        while self.waiting.len() < QUEUED_SYNCS
+        let is_full = self.waiting.len() >= SYNCS_PER_WRITE && self.attempts == 0;
+        let may_send = is_full || self.not_before.is_none_or(|at| at <= Instant::now());
+        while self.waiting.len() < SYNCS_PER_WRITE
             && let Some((_, sync)) = self.from_earlier_lives.pop_first()
         {
             self.waiting.push(sync);
@@ -264,6 +271,7 @@ impl Writer {
             Ok(batch) => {
                 self.producer.send(self.next_tag, self.target.clone(), batch);
                 self.next_tag += 1;
+                self.not_before = Some(Instant::now() + PAUSE_BETWEEN_WRITES);
                 self.on_its_way = Some(syncs);
             }
             Err(error) => tracing::error!(topic = %self.target.topic, %error, "offset syncs cannot be encoded"),
@@ -319,7 +327,6 @@ impl Writer {
                     tracing::info!(topic = %self.target.topic, "offset syncs are written again");
                 }
                 self.attempts = 0;
-                self.not_before = None;
             }
             Err(reason) => {
                 let delay = RETRY_BACKOFF

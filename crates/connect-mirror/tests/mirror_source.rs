@@ -173,6 +173,33 @@ async fn a_partition_that_the_target_refuses_is_held_back_alone() {
 }
 
 #[tokio::test]
+async fn a_stream_of_batches_is_not_a_stream_of_writes_to_the_syncs_topic() {
+    const BATCHES: i64 = 150;
+    let pair = Pair::start().await;
+    pair.source.create_topic("orders", 1, &[]).unwrap();
+    let began = tokio::time::Instant::now();
+    let worker = pair.mirror(&[], Offsets::default());
+    produce_numbers(&pair.source, "orders", 0, 0, 1).await;
+    pair.mirrored("orders").await;
+    for n in 1..BATCHES {
+        produce_numbers(&pair.source, "orders", 0, n, 1).await;
+    }
+    // Beside other work a newer sync may take the place of one that waits.
+    let last = (BATCHES - 1, BATCHES - 1);
+    eventually("the last sync", || async {
+        (pair.syncs("orders", 0).last() == Some(&last)).then_some(())
+    })
+    .await;
+    assert!(pair.syncs("orders", 0).is_sorted());
+    let writes = pair.source.count(ApiKey::Produce) - BATCHES as u64;
+    let pauses = began.elapsed().as_millis() as u64 / 50;
+    // A full write does not wait.
+    let allowed = pauses + 2 + BATCHES as u64 / 100;
+    assert!(writes <= allowed, "{writes} writes, at most {allowed} expected");
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_compacted_topic_keeps_its_records_and_its_syncs_tell_the_holes() {
     let pair = Pair::start().await;
     pair.source
