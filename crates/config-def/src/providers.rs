@@ -5,12 +5,14 @@ mod allowed_paths;
 mod directory;
 mod env_var;
 mod file;
+mod missing;
 
 use std::io;
 
 pub use directory::DirectoryConfigProvider;
 pub use env_var::EnvVarConfigProvider;
 pub use file::FileConfigProvider;
+use missing::MissingConfigProvider;
 
 use crate::{ConfigError, ConfigErrors, ConfigTransformer, Props, list_elements, with_prefix_stripped};
 
@@ -53,7 +55,7 @@ impl ProviderError {
 
 impl ConfigTransformer {
     /// With the providers that `config.providers` names: `config.providers.<name>.class` and `.param.*`. A name without a
-    /// class is passed over, as in Kafka.
+    /// class is passed over, as in Kafka. One of somebody else's class is an error once it is asked.
     pub fn from_props(props: &Props) -> Result<Self, ConfigErrors> {
         let mut transformer = Self::identity();
         let mut errors = ConfigErrors::default();
@@ -83,6 +85,10 @@ impl ConfigTransformer {
                     let environment = std::env::vars_os();
                     let provider = EnvVarConfigProvider::new(&params, environment);
                     add(transformer, name, provider, &mut errors, &prefix)
+                }
+                class if class.contains('.') && !class.starts_with(PACKAGE) => {
+                    let class = class.to_owned();
+                    transformer.with_provider(name.clone(), MissingConfigProvider { name, class })
                 }
                 _ => {
                     let why = format!(
@@ -197,17 +203,33 @@ mod tests {
     }
 
     #[test]
+    fn a_provider_of_somebody_else_is_missed_once_it_is_asked() {
+        let class = ("config.providers.vault.class", "com.example.Vault");
+        let transformer = ConfigTransformer::from_props(&props(&[("config.providers", "vault"), class])).expect("good");
+        let errors = transformer
+            .transform(&props(&[("a", "1"), ("password", "${vault:db:key}")]))
+            .expect_err("nobody knows");
+        assert!(
+            errors.to_string().starts_with(
+                "password: ${vault:db:key} asks config provider com.example.Vault, which could not be found."
+            ),
+            "{errors}"
+        );
+    }
+
+    #[test]
     fn what_is_wrong_is_named_and_no_secret_is_shown() {
         let told = |pairs: &[(&str, &str)]| {
             let errors = ConfigTransformer::from_props(&props(pairs)).expect_err("it is wrong");
             errors.to_string()
         };
-        let class = ("config.providers.p.class", "com.example.Vault");
-        let message = told(&[("config.providers", "p"), class]);
-        assert!(
-            message.contains("config.providers.p.class: Class com.example.Vault could not be found."),
-            "{message}"
-        );
+        for class in ["FilesConfigProvider", "org.apache.kafka.common.config.provider.Files"] {
+            let message = told(&[("config.providers", "p"), ("config.providers.p.class", class)]);
+            assert!(
+                message.contains(&format!("config.providers.p.class: Class {class} could not be found.")),
+                "{message}"
+            );
+        }
         let file = ("config.providers.p.class", "FileConfigProvider");
         let path = ("config.providers.p.param.allowed.paths", "relative/path");
         assert_eq!(
