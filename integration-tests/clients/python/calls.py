@@ -96,6 +96,7 @@ def kafka_connect_py():
         call("list_connectors", expand=expand)
     call("list_connectors", pattern="py-S.*", state="running")
     until("/connectors/py-Source/topics", "a.orders")
+    until("/connectors/py-Heartbeat/topics", "heartbeats")
     for name in ("py-Source", "py-Heartbeat", "nobody"):
         for reads in ("get_connector", "get_connector_config", "get_connector_status", "list_connector_tasks", "list_connector_topics"):
             call(reads, name)
