@@ -1,8 +1,8 @@
-//! Copying gives way to people: while REST is asked again and again, and this process does not get its turn in time, less
-//! is copied. Who is not asked, or asked now and then as by a monitor, copies as ever and pays nothing for this.
+//! Copying gives way to people, if `heliograph.rest.priority.enabled` says so: while REST is asked again and again, and this
+//! process does not get its turn in time, less is copied. Who is asked now and then, as by a monitor, copies as ever.
 //!
 //! Where a broker, this process and those who ask share a few cores, a backlog keeps all of them waiting for a core, for
-//! tens of milliseconds. Whoever clicks notices those; nobody notices that the backlog takes a little longer.
+//! tens of milliseconds. Whoever clicks notices those; who watches the backlog notices that it takes longer.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ const TICK: Duration = Duration::from_millis(5);
 const WINDOW: Duration = Duration::from_millis(30);
 
 /// From which mean delay of a turn on copying is too fast. A timer alone is a millisecond late.
-const LATE: Duration = Duration::from_millis(3);
+const LATE: Duration = Duration::from_millis(2);
 /// Over how long that mean is taken.
 const LATE_OVER: Duration = Duration::from_millis(100);
 /// From so many requests a second on someone waits for answers...
@@ -33,8 +33,9 @@ const FLOOR: f64 = 20e6;
 const FLOOR_SHARE: f64 = 0.25;
 /// What is left of the pace when it proves too fast.
 const LESS: f64 = 0.7;
-/// How it grows from one judgement to the next, when it is not, and when nobody asks any more.
-const MORE: (f64, f64) = (1.03, 1.25);
+/// How it grows from one judgement to the next, when it is not, and when nobody asks any more: slowly, since each time that
+/// it grows too far someone waits.
+const MORE: (f64, f64) = (1.004, 1.25);
 /// A pace that is so many times what is copied is none.
 const IDLE: f64 = 2.0;
 
@@ -125,11 +126,14 @@ impl Governor {
             }
             None => None,
             Some(pace) if self.is_busy() && is_late => Some((pace.min(self.copied) * LESS).max(self.floor)),
-            Some(pace) => {
-                let more = if self.is_busy() { MORE.0 } else { MORE.1 };
-                Some(pace * more).filter(|pace| *pace < IDLE * self.copied.max(self.floor))
-            }
+            // Without a pace all that waits would come at once.
+            Some(pace) if self.is_busy() => Some((pace * MORE.0).min(self.idle_pace())),
+            Some(pace) => Some(pace * MORE.1).filter(|pace| *pace < self.idle_pace()),
         };
+    }
+
+    fn idle_pace(&self) -> f64 {
+        IDLE * self.copied.max(self.floor)
     }
 
     fn is_busy(&self) -> bool {
@@ -215,7 +219,9 @@ mod tests {
         let soon = judged(governor, 0.6, 500.0, FULL, GOOD).expect("not yet at full speed");
         assert!(soon > low && soon < FULL, "{low} {soon}");
         assert!(judged(governor, 0.3, 500.0, FULL, BAD).expect("late again") < soon);
-        assert_eq!(judged(governor, 5.0, 500.0, FULL, GOOD), None);
+        let later = judged(governor, 20.0, 500.0, FULL, GOOD).expect("still asked");
+        assert!(later > FULL, "{later}");
+        assert_eq!(judged(governor, 1.0, 0.0, FULL, GOOD), None);
 
         judged(governor, 2.0, 500.0, FULL, BAD);
         assert_eq!(judged(governor, 3.0, 0.0, FULL, BAD), None);
