@@ -179,6 +179,7 @@ mod tests {
         let governor = &mut Governor::default();
         assert_eq!(judged(governor, 5.0, 0.0, FULL, BAD), None, "nobody asks");
         assert_eq!(judged(governor, 5.0, 15.0, FULL, BAD), None, "hardly anybody asks");
+        let governor = &mut Governor::default();
         assert_eq!(judged(governor, 5.0, 500.0, FULL, GOOD), None, "everybody gets a turn");
         let pace = judged(governor, 0.2, 500.0, FULL, BAD).expect("it gives way soon");
         assert!((FULL * 0.2..FULL * 0.3).contains(&pace), "{pace}");
@@ -221,7 +222,7 @@ mod tests {
         assert!(judged(governor, 0.3, 500.0, FULL, BAD).expect("late again") < soon);
         let later = judged(governor, 20.0, 500.0, FULL, GOOD).expect("still asked");
         assert!(later > FULL, "{later}");
-        assert_eq!(judged(governor, 1.0, 0.0, FULL, GOOD), None);
+        assert_eq!(judged(governor, 3.0, 0.0, FULL, GOOD), None);
 
         judged(governor, 2.0, 500.0, FULL, BAD);
         assert_eq!(judged(governor, 3.0, 0.0, FULL, BAD), None);

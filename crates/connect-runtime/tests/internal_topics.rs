@@ -7,9 +7,11 @@ mod support;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::atomic::Ordering::SeqCst,
+    time::Duration,
 };
 
 use connect_runtime::worker::State;
+use kafka_embedded::Cluster;
 use support::{Script, Target, Worker, eventually};
 
 async fn delete(target: &Target, topic: &str) {
@@ -83,6 +85,40 @@ async fn a_deleted_offset_topic_is_made_again_and_nothing_is_copied_twice() {
     .await;
     worker.stop().await;
     assert_eq!(target.counted("numbers", 0).await, (0..300).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn nothing_is_written_back_to_another_cluster() {
+    let mut target = Target::embedded().await;
+    target.create_topic("numbers", 2, &[]).await;
+    let script = Script::counting_to(100, 2);
+    let worker = Worker::start(&target, &script, &[("offset.flush.interval.ms", "200")]);
+    let stored = async |target: &Target, offset: i64| {
+        let offset = format!("{{\"offset\":{offset}}}");
+        let table = target.table("offsets").await;
+        let is_it = |value: &Option<String>| value.as_deref() == Some(&*offset);
+        (table.len() == 2 && table.values().all(is_it)).then_some(())
+    };
+    eventually("offsets", async || stored(&target, 99).await).await;
+    let old = target.cluster.take().expect("it is embedded");
+    let port = old.port(1).expect("a node");
+    old.shutdown().await;
+    // It has none of the records that the offsets stand for.
+    let other = Cluster::builder().auto_create_topics(false).port(port).start().await;
+    target.cluster = Some(other.expect("the port is free"));
+    target.create_topic("numbers", 2, &[]).await;
+    eventually("an offset topic", async || {
+        let name = target.topic("offsets").into();
+        let described = target.admin().describe_topics(&[name]).await.ok()?;
+        described.into_values().next()?.ok()
+    })
+    .await;
+    let restored = eventually("what must not be", async || stored(&target, 99).await);
+    let restored = tokio::time::timeout(Duration::from_secs(4), restored).await;
+    assert!(restored.is_err(), "written back");
+    script.limit.store(200, SeqCst);
+    eventually("new offsets", async || stored(&target, 199).await).await;
+    worker.stop().await;
 }
 
 #[tokio::test]

@@ -122,6 +122,7 @@ impl<S: LogState> KafkaBasedLog<S> {
             writes: BTreeMap::new(),
             listeners: Vec::new(),
             keeper,
+            cluster_id: None,
             restoration: None,
             ends: None,
         };
@@ -255,6 +256,8 @@ pub struct LogLoop<S> {
     /// Those who wait for every write before this one.
     listeners: Vec<(u64, oneshot::Sender<Result<(), Error>>)>,
     keeper: Keeper,
+    /// Where what was read comes from.
+    cluster_id: Option<Arc<str>>,
     /// The topic is another one, which lacks what the old one held.
     restoration: Option<Restoration>,
     ends: Option<BoxFuture<'static, Arc<[i64]>>>,
@@ -349,7 +352,9 @@ impl<S: LogState> LogLoop<S> {
         self.consumer
             .assign(from_the_start(&self.shared.topic, self.shared.partitions));
         self.positions.send_modify(|positions| positions.fill(0));
-        let writes = self.keeper.made_anew();
+        let cluster_id = self.consumer.cluster_id();
+        let is_same_cluster = self.cluster_id.is_none() || self.cluster_id == cluster_id;
+        let writes = self.keeper.made_anew(is_same_cluster);
         let state = self.shared.state.lock().expect("applying a record does not panic");
         self.restoration = Some(Restoration::new(self.shared.topic.clone(), writes, state.table()));
         self.ends = None;
@@ -425,6 +430,9 @@ impl<S: LogState> LogLoop<S> {
                     hidden.extend(restoration.and_then(|restoration| restoration.read(&record)));
                 }
             }
+        }
+        if self.cluster_id.is_none() {
+            self.cluster_id = self.consumer.cluster_id();
         }
         self.write(hidden);
         self.advance(number, fetched.next_offset);

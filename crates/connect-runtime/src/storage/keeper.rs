@@ -70,24 +70,35 @@ impl Keeper {
         self.trouble.worked();
     }
 
-    /// It is another one: it is made sure that it is as it should be. Answers whether what was in it may be written back.
-    pub(super) fn made_anew(&mut self) -> bool {
-        let may_write = *self.may_make.borrow();
-        if may_write {
+    /// It is another one: it is made sure that it is as it should be. Answers whether what was in it may be written back:
+    /// not to another cluster, which may not have what the offsets stand for.
+    pub(super) fn made_anew(&mut self, is_same_cluster: bool) -> bool {
+        let may_make = *self.may_make.borrow();
+        if may_make {
             (self.is_checked, self.next) = (true, Some(Instant::now()));
         }
+        let (topic, purpose) = (&self.topic.name, self.topic.kind.purpose());
+        if !is_same_cluster {
+            error!(
+                topic,
+                purpose,
+                "an internal topic is that of another cluster, which answers under the same address: nothing is written back \
+                 to it; restart the worker if it is to begin there with what is stored there"
+            );
+            return false;
+        }
+        let writer = match self.topic.kind {
+            TopicKind::Config => "the leader",
+            TopicKind::Offset | TopicKind::Status => "them",
+        };
         error!(
-            topic = self.topic.name,
-            purpose = self.topic.kind.purpose(),
-            writes_back = may_write,
+            topic,
+            purpose,
+            writes_back = may_make,
             "an internal topic was deleted and made again while the worker runs; what it is for is known to running workers \
-             and written back by {}: look for who deletes it",
-            match self.topic.kind {
-                TopicKind::Config => "the leader",
-                TopicKind::Offset | TopicKind::Status => "them",
-            }
+             and written back by {writer}: look for who deletes it"
         );
-        may_write
+        may_make
     }
 
     /// Makes the topic when it is time. Cancel-safe; never ends while the topic is there.
