@@ -41,6 +41,14 @@ async fn until_it_holds(
     .await
 }
 
+/// Whether both tasks have stored this offset.
+async fn stored(target: &Target, offset: i64) -> Option<()> {
+    let offset = format!("{{\"offset\":{offset}}}");
+    let table = target.table("offsets").await;
+    let is_it = |value: &Option<String>| value.as_deref() == Some(&*offset);
+    (table.len() == 2 && table.values().all(is_it)).then_some(())
+}
+
 async fn setting(target: &Target, topic: &str, name: &str) -> Option<String> {
     let topic = target.topic(topic).into();
     let described = target.admin().describe_topic_configs(&[topic]).await.ok()?;
@@ -55,14 +63,7 @@ async fn a_deleted_offset_topic_is_made_again_and_nothing_is_copied_twice() {
     target.create_topic("numbers", 2, &[]).await;
     let script = Script::counting_to(100, 2);
     let worker = Worker::start(&target, &script, &[("offset.flush.interval.ms", "200")]);
-    let stored = |table: &HashMap<String, Option<String>>, offset: i64| {
-        let offset = format!("{{\"offset\":{offset}}}");
-        (table.len() == 2).then(|| table.values().all(|value| value.as_deref() == Some(&*offset)))
-    };
-    eventually("offsets", async || {
-        stored(&target.table("offsets").await, 99)?.then_some(())
-    })
-    .await;
+    eventually("offsets", async || stored(&target, 99).await).await;
     let before = target.table("offsets").await;
     delete(&target, "offsets").await;
     // Nothing is committed meanwhile: what was stored comes back all the same.
@@ -72,10 +73,7 @@ async fn a_deleted_offset_topic_is_made_again_and_nothing_is_copied_twice() {
         Some("compact")
     );
     script.limit.store(200, SeqCst);
-    eventually("new offsets", async || {
-        stored(&target.table("offsets").await, 199)?.then_some(())
-    })
-    .await;
+    eventually("new offsets", async || stored(&target, 199).await).await;
     worker.kill().await;
     script.limit.store(300, SeqCst);
     let worker = Worker::start(&target, &script, &[]);
@@ -93,12 +91,6 @@ async fn nothing_is_written_back_to_another_cluster() {
     target.create_topic("numbers", 2, &[]).await;
     let script = Script::counting_to(100, 2);
     let worker = Worker::start(&target, &script, &[("offset.flush.interval.ms", "200")]);
-    let stored = async |target: &Target, offset: i64| {
-        let offset = format!("{{\"offset\":{offset}}}");
-        let table = target.table("offsets").await;
-        let is_it = |value: &Option<String>| value.as_deref() == Some(&*offset);
-        (table.len() == 2 && table.values().all(is_it)).then_some(())
-    };
     eventually("offsets", async || stored(&target, 99).await).await;
     let old = target.cluster.take().expect("it is embedded");
     let port = old.port(1).expect("a node");
