@@ -239,8 +239,7 @@ impl Drop for RealKafka {
     }
 }
 
-/// Nothing goes because of its age: scenarios write records with fixed timestamps, which are old. The cleaner's buffer
-/// would be a third of the heap.
+/// Nothing goes because of its age: scenarios write records with fixed timestamps, which are old.
 fn node_properties(id: i32, port: u16, controller_port: u16, voters: &str, data: &Path, nodes: usize) -> String {
     let replicas = nodes.min(3);
     let min_isr = if replicas == 3 { 2 } else { 1 };
@@ -266,8 +265,7 @@ fn node_properties(id: i32, port: u16, controller_port: u16, voters: &str, data:
          num.network.threads=1\n\
          num.io.threads=2\n\
          log.retention.ms=-1\n\
-         log.cleaner.backoff.ms=200\n\
-         log.cleaner.dedupe.buffer.size=4194304\n",
+         log.cleaner.backoff.ms=200\n",
         data.display()
     )
 }
