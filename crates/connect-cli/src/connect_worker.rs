@@ -191,7 +191,14 @@ impl Worker {
         let cancel = CancellationToken::new();
         let (stop_rest, stop_herder) = (cancel.child_token(), CancellationToken::new());
         let (mut rest, mut worker) = (JoinSet::new(), JoinSet::new());
-        let more = metrics.serve(vec![worker_here], mirror, dialer, &mut rest, cancel.child_token());
+        let more = metrics.serve(
+            vec![worker_here],
+            mirror,
+            pace.clone(),
+            dialer,
+            &mut rest,
+            cancel.child_token(),
+        );
         let serving = server.serve(api, more, stop_rest);
         rest.spawn(giving_way::while_serving(serving, asked, pace));
         worker.spawn(herder.run(stop_herder.clone()));

@@ -1,5 +1,5 @@
-//! Copying gives way to people, if `heliograph.rest.priority.enabled` says so: while REST is asked again and again, and this
-//! process does not get its turn in time, less is copied. Who is asked now and then, as by a monitor, copies as ever.
+//! Copying gives way to people, unless `heliograph.rest.priority.enabled` says no: while REST is asked again and again, and
+//! this process does not get its turn in time, less is copied. Who is asked now and then, as by a monitor, copies as ever.
 //!
 //! Where a broker, this process and those who ask share a few cores, a backlog keeps all of them waiting for a core, for
 //! tens of milliseconds. Whoever clicks notices those; who watches the backlog notices that it takes longer.
@@ -9,7 +9,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use connect_mirror::source::Pace;
 use connect_rest::Asked;
 use tokio::time::{Instant, sleep_until};
-use tracing::debug;
+use tracing::info;
 
 /// While it is asked: how often it is looked whether the process gets its turn.
 const TICK: Duration = Duration::from_millis(5);
@@ -31,13 +31,15 @@ const COPIED_OVER: Duration = Duration::from_millis(200);
 const FLOOR: f64 = 20e6;
 /// ...and never than this part of what it was.
 const FLOOR_SHARE: f64 = 0.25;
-/// What is left of the pace when it proves too fast.
-const LESS: f64 = 0.7;
-/// How it grows from one judgement to the next, when it is not, and when nobody asks any more: slowly, since each time that
-/// it grows too far someone waits.
-const MORE: (f64, f64) = (1.004, 1.25);
+/// How the pace grows from one judgement to the next while someone asks: tenfold in two minutes, since each time that it has
+/// grown too far they wait...
+const MORE: f64 = 1.0006;
+/// ...and when nobody does any more.
+const MORE_UNASKED: f64 = 1.25;
 /// A pace that is so many times what is copied is none.
 const IDLE: f64 = 2.0;
+/// The log says no oftener than this that copying gives way.
+const SAID_AGAIN_AFTER: Duration = Duration::from_secs(600);
 
 /// Serves, and has copying give way meanwhile. Without anyone who counts requests it only serves.
 pub(crate) async fn while_serving(serving: impl Future<Output = ()>, asked: Option<Arc<Asked>>, pace: Pace) {
@@ -53,6 +55,7 @@ pub(crate) async fn while_serving(serving: impl Future<Output = ()>, asked: Opti
 async fn give_way(asked: &Asked, pace: &Pace) -> Infallible {
     let mut governor = Governor::default();
     let (mut judged_at, mut times) = (Instant::now(), asked.times());
+    let mut said_at: Option<Instant> = None;
     loop {
         if governor.is_at_rest() {
             asked.next().await;
@@ -61,7 +64,6 @@ async fn give_way(asked: &Asked, pace: &Pace) -> Infallible {
         let passed = judged_at.elapsed();
         let requests = (asked.times() - times) as f64 / passed.as_secs_f64();
         (judged_at, times) = (Instant::now(), asked.times());
-        let before = governor.pace;
         governor.judge(&Seen {
             passed,
             requests,
@@ -69,10 +71,15 @@ async fn give_way(asked: &Asked, pace: &Pace) -> Infallible {
             late,
         });
         pace.set(governor.pace.map(|pace| pace as u64));
-        match (before, governor.pace) {
-            (None, Some(pace)) => debug!(bytes_per_second = pace as u64, "copying gives way to REST requests"),
-            (Some(_), None) => debug!("copying gives way to REST requests no more"),
-            _ => {}
+        if let Some(pace) = governor.pace
+            && said_at.is_none_or(|at| at.elapsed() > SAID_AGAIN_AFTER)
+        {
+            said_at = Some(Instant::now());
+            info!(
+                bytes_per_second = pace as u64,
+                "copying gives way: REST is asked again and again, and there is too little CPU time for both \
+                 (heliograph.rest.priority.enabled)"
+            );
         }
     }
 }
@@ -121,14 +128,14 @@ impl Governor {
         self.pace = match self.pace {
             None if self.is_busy() && is_late => {
                 self.floor = FLOOR.max(self.copied * FLOOR_SHARE);
-                // At once as far down as it may go: someone is waiting.
                 (self.copied > self.floor).then_some(self.floor)
             }
             None => None,
-            Some(pace) if self.is_busy() && is_late => Some((pace.min(self.copied) * LESS).max(self.floor)),
+            // At once as far down as it may go: someone is waiting.
+            Some(_) if self.is_busy() && is_late => Some(self.floor),
             // Without a pace all that waits would come at once.
-            Some(pace) if self.is_busy() => Some((pace * MORE.0).min(self.idle_pace())),
-            Some(pace) => Some(pace * MORE.1).filter(|pace| *pace < self.idle_pace()),
+            Some(pace) if self.is_busy() => Some((pace * MORE).min(self.idle_pace())),
+            Some(pace) => Some(pace * MORE_UNASKED).filter(|pace| *pace < self.idle_pace()),
         };
     }
 
@@ -213,15 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn it_recovers_while_it_is_asked_and_at_once_when_it_is_not() {
+    fn it_recovers_slowly_while_it_is_asked_and_at_once_when_it_is_not() {
         let governor = &mut Governor::default();
-        judged(governor, 2.0, 500.0, FULL, BAD);
-        let low = governor.pace.expect("it gives way");
-        let soon = judged(governor, 0.6, 500.0, FULL, GOOD).expect("not yet at full speed");
-        assert!(soon > low && soon < FULL, "{low} {soon}");
-        assert!(judged(governor, 0.3, 500.0, FULL, BAD).expect("late again") < soon);
+        let low = judged(governor, 2.0, 500.0, FULL, BAD).expect("it gives way");
         let later = judged(governor, 20.0, 500.0, FULL, GOOD).expect("still asked");
-        assert!(later > FULL, "{later}");
+        assert!((low * 1.4..low * 1.6).contains(&later), "{low} {later}");
+        assert_eq!(judged(governor, 0.3, 500.0, FULL, BAD), Some(low), "late again");
+        let full = judged(governor, 120.0, 500.0, FULL, GOOD).expect("still asked");
+        assert!(full > FULL, "{full}");
         assert_eq!(judged(governor, 3.0, 0.0, FULL, GOOD), None);
 
         judged(governor, 2.0, 500.0, FULL, BAD);

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use config_def::{ConfigDef, Props};
 use connect_metrics::{Metrics, Options, Worker};
-use connect_mirror::MirrorMetrics;
+use connect_mirror::{MirrorMetrics, source::Pace};
 use connect_rest::Server;
 use connect_runtime::{Clock, config::METRICS_KEYS};
 use kafka_client::Dialer;
@@ -40,6 +40,7 @@ impl MetricsPlace {
         self,
         workers: Vec<Worker>,
         mirror: MirrorMetrics,
+        pace: Pace,
         dialer: Dialer,
         servers: &mut JoinSet<()>,
         cancel: CancellationToken,
@@ -47,6 +48,7 @@ impl MetricsPlace {
         let metrics = Metrics::new(Options {
             workers,
             mirror,
+            pace,
             dialer,
             clock: Clock::system(),
             max_partitions: self.max_partitions,

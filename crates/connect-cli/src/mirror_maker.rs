@@ -226,10 +226,10 @@ impl Flows {
         if let Some(server) = read_only {
             let asked = server.asked();
             let serving = server.serve_flows_read_only(flows.clone(), cancel.child_token());
-            rest.spawn(giving_way::while_serving(serving, asked, pace));
+            rest.spawn(giving_way::while_serving(serving, asked, pace.clone()));
         }
         // On a listener of its own only: what nodes ask each other is not for everybody.
-        drop(metrics_place.serve(workers, metrics, dialer, &mut rest, cancel.child_token()));
+        drop(metrics_place.serve(workers, metrics, pace, dialer, &mut rest, cancel.child_token()));
         if let Some(server) = server {
             rest.spawn(server.serve_flows(flows, cancel.child_token()));
         }

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use connect_mirror::MirrorMetrics;
+use connect_mirror::{MirrorMetrics, source::Pace};
 use connect_runtime::{Clock, HerderHandle, herder::RequestError};
 use futures_util::future::join_all;
 use kafka_client::Dialer;
@@ -31,6 +31,12 @@ pub(crate) const SCRAPE_SECONDS: Family = Family::new(
     "How long it took to write the page before this one.",
 );
 
+/// See [`Pace`].
+pub(crate) const PACE: Family = Family::new(
+    "heliograph_pace_bytes_per_second",
+    "What all tasks may copy together while they give way to REST requests; not there while they do not.",
+);
+
 /// Where values come from.
 #[derive(Debug)]
 pub struct Options {
@@ -38,6 +44,8 @@ pub struct Options {
     pub workers: Vec<Worker>,
     /// What the mirror connectors count.
     pub mirror: MirrorMetrics,
+    /// What its tasks keep.
+    pub pace: Pace,
     /// The way to brokers, which knows all clients.
     pub dialer: Dialer,
     /// For ages.
@@ -143,11 +151,13 @@ fn write(options: &Options, workers: &[WorkerState], last_took: Duration, format
         ("version", env!("CARGO_PKG_VERSION")),
         ("kafka_version", connect_plugins::KAFKA_VERSION),
     ]);
+    let (process, pace) = (Labels::default(), options.pace.bytes_per_second());
     page.family(&BUILD_INFO, [(&build, 1.0)]);
-    page.family(&SCRAPE_SECONDS, [(&Labels::default(), last_took.as_secs_f64())]);
+    page.family(&SCRAPE_SECONDS, [(&process, last_took.as_secs_f64())]);
     process::write(&mut page);
     worker::write(&mut page, workers, now_ms);
     clients::write(&mut page, &options.dialer, now_ms);
+    page.family(&PACE, pace.map(|pace| (&process, pace as f64)));
     limits::write(&mut page, options.mirror.limit_snapshots(Instant::now()));
     mirror::write(&mut page, &options.mirror, now_ms, options.max_partitions);
     page.finish()

@@ -1,7 +1,7 @@
 use std::{collections::BTreeSet, fs, path::Path, process::Command, sync::Arc};
 
 use axum::{body::Body, http::Request as HttpRequest};
-use connect_mirror::{CheckpointKey, MetricKey, MirrorMetrics, PartitionMetrics, Rebuilt};
+use connect_mirror::{CheckpointKey, MetricKey, MirrorMetrics, PartitionMetrics, Rebuilt, source::Pace};
 use connect_runtime::{
     Clock, Plugins,
     herder::{
@@ -189,6 +189,8 @@ async fn full_page(format: Format) -> String {
     {
         clients[at + 1].metrics().is_now(kind);
     }
+    let pace = Pace::default();
+    pace.set(Some(5_000_000));
     let metrics = Metrics::new(Options {
         workers: vec![Worker {
             flow: String::new(),
@@ -196,6 +198,7 @@ async fn full_page(format: Format) -> String {
             herder: handle,
         }],
         mirror,
+        pace,
         dialer: dialer.clone(),
         clock: Clock::new(|| NOW),
         max_partitions: 100,
@@ -400,6 +403,7 @@ async fn a_worker_that_does_not_answer_holds_no_page_up() {
             herder: handle,
         }],
         mirror: MirrorMetrics::default(),
+        pace: Pace::default(),
         dialer: Dialer::tcp(),
         clock: Clock::new(|| NOW),
         max_partitions: 100,

@@ -413,7 +413,7 @@ pub const REST_OWN_KEYS: &[ConfigKey] = &[
         "Whether answers show [hidden] instead of passwords and the like; a configuration sent back with it keeps them.",
     ),
     key("heliograph.rest.priority.enabled", Type::Boolean)
-        .default("false")
+        .default("true")
         .doc("Whether less is copied while REST is asked again and again and this process does not get its turn in time."),
 ];
 

@@ -362,8 +362,7 @@ async fn an_address_in_use_is_named() {
 #[tokio::test]
 async fn whoever_lets_other_work_wait_hears_of_every_request() {
     let mut asked = None;
-    let on = [("heliograph.rest.priority.enabled", "true")];
-    let running = start_with(Mood::Usual, &on, |server, _| asked = server.asked()).await;
+    let running = start_with(Mood::Usual, &[], |server, _| asked = server.asked()).await;
     let asked = asked.expect("requests go first");
     for times in 1..=2 {
         let mut stream = TcpStream::connect(running.address).await.expect("it listens");
@@ -372,5 +371,6 @@ async fn whoever_lets_other_work_wait_hears_of_every_request() {
         timeout(PATIENCE, asked.next()).await.expect("it is told");
         assert_eq!(asked.times(), times);
     }
-    start_with(Mood::Usual, &[], |server, _| assert!(server.asked().is_none())).await;
+    let off = [("heliograph.rest.priority.enabled", "false")];
+    start_with(Mood::Usual, &off, |server, _| assert!(server.asked().is_none())).await;
 }
