@@ -395,6 +395,27 @@ async fn pause_stop_and_resume() {
 }
 
 #[tokio::test]
+async fn a_stop_right_behind_a_resume_leaves_no_tasks() {
+    let target = Target::any().await;
+    target.create_topic("numbers", 1, &[]).await;
+    let worker = Worker::start(&target, &Script::counting_to(10, 1), &[]);
+    worker.until("running", |c| c.status.state == State::Running).await;
+    for _ in 0..20 {
+        let (resumed, stopped) = tokio::join!(worker.handle.resume("counter"), worker.handle.stop("counter"));
+        resumed.and(stopped).unwrap();
+        // Once it says so, whatever it had to say of tasks while it ran waits to be written...
+        worker
+            .until("stopped", |c| c.status.state == State::Stopped && c.tasks.is_empty())
+            .await;
+        // ...and is before this.
+        worker.handle.restart_connector("counter", false, true).await.unwrap();
+        let configs = target.table("configs").await;
+        assert_eq!(configs["commit-counter"].as_deref(), Some(r#"{"tasks":0}"#));
+    }
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_connector_that_asks_gets_more_tasks() {
     let target = Target::any().await;
     target.create_topic("numbers", 3, &[]).await;

@@ -118,6 +118,15 @@ impl ConfigChange {
         }
     }
 
+    /// Whether it comes too late: a connector that was stopped meanwhile has no tasks, and would be given some again.
+    fn is_overtaken(&self, state: &ConfigState) -> bool {
+        let Self::PutTasks { name, tasks } = self else {
+            return false;
+        };
+        let connector = state.connector(name).filter(|_| !tasks.is_empty());
+        connector.is_some_and(|connector| connector.target_state() == TargetState::Stopped)
+    }
+
     /// Writes it, in the order of Kafka's leader, and waits until it has been read back.
     async fn write(
         self,
@@ -260,6 +269,12 @@ impl ConfigWrites {
         self.retry_at = None;
         while let Some(queued) = self.queue.pop_front() {
             if queued.reply.is_none() && !queued.change.is_news(&log.state()) {
+                continue;
+            }
+            if queued.change.is_overtaken(&log.state()) {
+                if let Some(reply) = queued.reply {
+                    reply(Err(RequestError::tasks_for_stopped(queued.change.name())));
+                }
                 continue;
             }
             let mut writer = None;

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, debug, warn};
 
 use super::{Herder, Job, other_workers::WorkerClientError};
-use crate::{storage::config::RawConfig, trouble::Trouble};
+use crate::{storage::config::RawConfig, trouble::Trouble, worker::TargetState};
 
 /// Between attempts: first and longest wait.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(60));
@@ -76,9 +76,10 @@ impl Herder {
         let configs = stores.configs.state();
         let connectors = &self.connectors;
         waiting.retain(|name, publication| {
-            let needed = configs
-                .connector(name)
-                .is_some_and(|connector| connector.needs_task_configs(&publication.tasks, &[]));
+            let needed = configs.connector(name).is_some_and(|connector| {
+                let is_started = connector.target_state() == TargetState::Started;
+                is_started && connector.needs_task_configs(&publication.tasks, &[])
+            });
             publication.due.is_none() || (needed && connectors.contains_key(name))
         });
         let sessions = self.settings.group.as_ref().map(|group| &group.sessions);

@@ -128,7 +128,8 @@ impl WorkerConnector {
         let mut retry_at = None;
         let mut event = Event::TargetState;
         loop {
-            let target = *self.target_state.borrow_and_update();
+            // Only `changed` marks it as seen: another event must not swallow the news.
+            let target = *self.target_state.borrow();
             match event {
                 Event::TargetState | Event::Retry if phase == Phase::Idle && target == TargetState::Started => {
                     let started = tokio::select! {
@@ -295,4 +296,85 @@ impl WorkerConnector {
 
 fn panic_text(panic: Box<dyn Any + Send>) -> String {
     panic_error(panic).chain()
+}
+
+#[cfg(test)]
+mod tests {
+    use connect_api::{BoxFuture, SourceTask};
+    use tokio::{sync::mpsc, task::JoinSet, time::timeout};
+
+    use super::*;
+
+    /// Says when its start begins, and starts when it is told to.
+    #[derive(Clone, Default)]
+    struct Slow {
+        starting: Arc<Notify>,
+        go: Arc<Notify>,
+    }
+
+    impl SourceConnector for Slow {
+        fn start(&mut self, _: Props, _: Arc<dyn ConnectorContext>) -> BoxFuture<'_, Result<(), ConnectError>> {
+            Box::pin(async {
+                self.starting.notify_one();
+                self.go.notified().await;
+                Ok(())
+            })
+        }
+
+        fn task_configs(&mut self, _: usize) -> Result<Vec<Props>, ConnectError> {
+            Ok(Vec::new())
+        }
+
+        fn new_task(&self) -> Box<dyn SourceTask> {
+            unreachable!("nobody runs tasks here")
+        }
+
+        fn task_class(&self) -> &'static str {
+            "Slow"
+        }
+
+        fn stop(&mut self) -> BoxFuture<'_, ()> {
+            Box::pin(async {})
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_target_state_that_comes_while_it_starts_is_followed() {
+        // After the start there are two pieces of news at once, and either may be heard first.
+        for _ in 0..32 {
+            let slow = Slow::default();
+            let (target, target_state) = watch::channel(TargetState::Started);
+            let (events, mut told) = mpsc::channel(8);
+            let connector = WorkerConnector {
+                name: "slow".into(),
+                run: 1,
+                connector: Box::new(slow.clone()),
+                props: Props::new(),
+                max_tasks: MaxTasks { max: 1, enforce: true },
+                requests: Arc::default(),
+                target_state,
+                events,
+            };
+            let cancel = CancellationToken::new();
+            let mut running = JoinSet::new();
+            running.spawn(connector.run(cancel.clone()));
+            slow.starting.notified().await;
+            target.send_replace(TargetState::Stopped);
+            slow.go.notify_one();
+            let stopped = async {
+                while let Some(event) = told.recv().await {
+                    if let WorkerEvent::Connector {
+                        change: ConnectorChange::State(State::Stopped, _),
+                        ..
+                    } = event
+                    {
+                        return;
+                    }
+                }
+            };
+            timeout(Duration::from_secs(60), stopped).await.expect("it stops");
+            cancel.cancel();
+            running.join_all().await;
+        }
+    }
 }
