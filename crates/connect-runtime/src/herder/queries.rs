@@ -1,6 +1,6 @@
 //! What is read of connectors: their configurations, what they do, and the topics that they write to.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{ConnectorInfo, ConnectorKind, ConnectorStateInfo, Herder, RequestError, StateInfo};
 use crate::{
@@ -94,15 +94,10 @@ impl Herder {
         let connector = self
             .known_status(&StatusKey::Connector(name.to_owned()))
             .ok_or_else(|| RequestError::no_status(name))?;
-        let id = Arc::<str>::from(name);
-        let tasks = self.tasks_with_status(&id).into_iter().filter_map(|number| {
-            let status = self.known_status(&StatusKey::Task(ConnectorTaskId::new(id.clone(), number)))?;
-            Some((number, status))
-        });
         Ok(ConnectorStateInfo {
             name: name.to_owned(),
             connector,
-            tasks: tasks.collect(),
+            tasks: self.known_task_statuses(name),
             kind: self.kind_of(name),
         })
     }
@@ -130,14 +125,25 @@ impl Herder {
         }
     }
 
-    fn tasks_with_status(&self, name: &Arc<str>) -> Vec<i32> {
+    /// By task number.
+    fn known_task_statuses(&self, name: &str) -> Vec<(i32, Arc<StateInfo>)> {
         let Some(stores) = &self.stores else { return Vec::new() };
+        if self.status_writes.is_empty() {
+            let written = stores.statuses.state();
+            return written
+                .tasks(name)
+                .map(|(number, status)| (number, status.clone()))
+                .collect();
+        }
+        let name = Arc::<str>::from(name);
         let own = ConnectorTaskId::new(name.clone(), i32::MIN)..=ConnectorTaskId::new(name.clone(), i32::MAX);
-        let mut numbers: Vec<i32> = self.tasks.range(own).map(|(id, _)| id.task).collect();
-        numbers.extend(stores.statuses.state().tasks(name).map(|(number, _)| number));
-        numbers.sort_unstable();
-        numbers.dedup();
-        numbers
+        let mut numbers: BTreeSet<i32> = self.tasks.range(own).map(|(id, _)| id.task).collect();
+        numbers.extend(stores.statuses.state().tasks(&name).map(|(number, _)| number));
+        let known = numbers.into_iter().filter_map(|number| {
+            let status = self.known_status(&StatusKey::Task(ConnectorTaskId::new(name.clone(), number)))?;
+            Some((number, status))
+        });
+        known.collect()
     }
 
     pub(super) fn active_topics(&self, name: &str) -> Result<Vec<String>, RequestError> {
