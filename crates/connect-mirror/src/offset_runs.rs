@@ -170,9 +170,14 @@ impl OffsetRuns {
             return first.map(|_| (0, downstream.max(0)));
         };
         let is_known = !run.is_joined || (may_join && !self.has_holes);
-        let read = (downstream - run.downstream).min(if is_known { run.count } else { 1 });
+        // What is there of a joined stretch, its first offset included, may be anything.
+        let read = if is_known {
+            (downstream - run.downstream).min(run.count)
+        } else {
+            0
+        };
         // Behind a run there may be copies from before a crash, and records of others.
-        let again = downstream - run.downstream - if is_known { read } else { 0 };
+        let again = downstream - run.downstream - read;
         Some((run.upstream.saturating_add(read), again))
     }
 

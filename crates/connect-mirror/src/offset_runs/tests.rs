@@ -367,3 +367,20 @@ fn a_hole_where_a_guessed_stretch_begins_skips_nothing() {
     assert_eq!(world.target, [Some(0), Some(1), Some(3), Some(4), Some(4)]);
     assert_eq!(world.reader.translate(3, false), Some(2));
 }
+
+/// The same on the way back: where a stretch is only guessed, one offset of it read on the target is no record read.
+#[test]
+fn a_marker_where_a_guessed_stretch_begins_is_no_record_read() {
+    let steps = [
+        Step::Copy(2),
+        Step::Sync,
+        Step::Markers(2),
+        Step::Copy(1),
+        Step::Hole(3),
+        Step::Copy(1),
+        Step::Crash(1),
+    ];
+    let world = World::of(&steps);
+    assert_eq!(world.target, [Some(0), Some(1), None, None, Some(2), Some(6), Some(6)]);
+    assert_eq!(world.reader.translate_back(3, false), Some((2, 1)));
+}
