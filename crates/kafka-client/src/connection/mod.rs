@@ -109,7 +109,12 @@ impl Connection {
     /// the peer in messages.
     pub async fn open(stream: Stream, broker: Arc<str>, options: &ConnectionOptions) -> Result<Self, Error> {
         let (queue, receiver) = mpsc::channel(QUEUE_CAPACITY);
-        let shared = Arc::new(Shared::new(broker, options.metrics.clone(), options.max_idle));
+        let shared = Arc::new(Shared::new(
+            broker,
+            options.metrics.clone(),
+            options.max_idle,
+            options.request_timeout,
+        ));
         let (read, write) = stream.into_split();
         let client_id = Bytes::copy_from_slice(cut(&options.client_id, MAX_CLIENT_ID_BYTES).as_bytes());
         let mut tasks = JoinSet::new();

@@ -36,20 +36,30 @@ pub(crate) struct Shared {
     /// Cancelled once the connection is of no more use.
     pub(crate) closed: CancellationToken,
     max_idle: Option<Duration>,
+    /// `request.timeout.ms`.
+    request_timeout: Duration,
     state: Mutex<State>,
 }
 
 struct State {
     in_flight: VecDeque<InFlight>,
+    /// It was said that the broker owes an answer.
+    is_late: bool,
     throttled_until: Option<Instant>,
     last_active: Instant,
     error: Option<Error>,
 }
 
 impl Shared {
-    pub(crate) fn new(broker: Arc<str>, metrics: Arc<ClientMetrics>, max_idle: Option<Duration>) -> Self {
+    pub(crate) fn new(
+        broker: Arc<str>,
+        metrics: Arc<ClientMetrics>,
+        max_idle: Option<Duration>,
+        request_timeout: Duration,
+    ) -> Self {
         let state = State {
             in_flight: VecDeque::new(),
+            is_late: false,
             throttled_until: None,
             last_active: Instant::now(),
             error: None,
@@ -62,6 +72,7 @@ impl Shared {
             metrics,
             closed,
             max_idle,
+            request_timeout,
             state: Mutex::new(state),
         }
     }
@@ -128,13 +139,24 @@ impl Shared {
         }
     }
 
+    /// From when on the lack of an answer is worth a word: a third of `request.timeout.ms` after a broker should have
+    /// answered. `None` for what waits for other members of a group, and for the handshake: whoever connects says how
+    /// that ended, ever more rarely.
+    pub(crate) fn late_at(&self, request: &InFlight) -> Option<Instant> {
+        let may_wait = request.timeout.saturating_sub(self.request_timeout);
+        let late_at = request.sent_at() + may_wait + self.request_timeout / 3;
+        let waits_for_others = matches!(request.api_key, ApiKey::JoinGroup | ApiKey::SyncGroup);
+        let is_handshake = request.api_key == ApiKey::ApiVersions || !is_use(request.api_key);
+        (!waits_for_others && !is_handshake).then_some(late_at)
+    }
+
     /// Hands a response frame to the request it answers.
     pub(crate) fn deliver(&self, mut frame: Bytes) -> Result<(), Error> {
         let size = frame.len() as u64 + 4;
         self.traffic.received(size);
         self.metrics.traffic.received(size);
         let got = frame.try_get_i32().unwrap_or(-1);
-        let request = {
+        let (request, was_late) = {
             let mut state = self.state();
             let expected = state.in_flight.front().map(|request| request.correlation_id);
             if expected != Some(got) {
@@ -148,7 +170,7 @@ impl Shared {
             if is_use(request.api_key) {
                 state.last_active = Instant::now();
             }
-            request
+            (request, std::mem::take(&mut state.is_late))
         };
         if request.api_key.response_header_version(request.version) >= 1 {
             skip_tagged_fields(&mut frame).ok_or_else(|| Error::Malformed {
@@ -159,8 +181,11 @@ impl Shared {
         }
         let pause = throttle::leading_throttle(request.api_key, request.version, &frame).unwrap_or_default();
         self.throttle(pause);
-        let sent_at = request.deadline - request.timeout;
-        self.metrics.answered(request.api_key, sent_at.elapsed(), pause, size);
+        let took = request.sent_at().elapsed();
+        self.metrics.answered(request.api_key, took, pause, size);
+        if was_late {
+            tracing::info!(broker = %self.broker, request = ?request.api_key, ?took, "the broker answers again");
+        }
         let _ = request.reply.send(Ok(frame)); // the caller may have lost interest
         Ok(())
     }
@@ -182,16 +207,28 @@ impl Shared {
         self.state().throttled_until.filter(|until| *until > Instant::now())
     }
 
-    /// Looks for an overdue request or for idleness. Says when to look again, or why the connection is to end.
+    /// Looks for an overdue request or for idleness. Says when to look again, or why the connection is to end. That a
+    /// broker is late it tells the log, long before it gives up: whoever waits for the answer is silent until then.
     pub(crate) fn check_deadlines(&self, now: Instant) -> Result<Instant, Error> {
-        let state = self.state();
+        let mut state = self.state();
+        let late = |request: &&InFlight| self.late_at(request).is_some_and(|at| at <= now);
+        if let Some(request) = state.in_flight.iter().find(late).filter(|_| !state.is_late) {
+            tracing::warn!(
+                broker = %self.broker, request = ?request.api_key, waiting_for = ?now - request.sent_at(),
+                given_up_in = ?request.deadline.saturating_duration_since(now),
+                "the broker owes an answer; what comes behind it on this connection waits"
+            );
+            state.is_late = true;
+        }
+        let late_at = state.in_flight.iter().filter_map(|request| self.late_at(request));
+        let next_late = late_at.filter(|_| !state.is_late).min();
         match state.in_flight.iter().min_by_key(|request| request.deadline) {
             Some(request) if request.deadline <= now => Err(Error::RequestTimeout {
                 broker: self.broker.clone(),
                 api: request.api_key,
                 timeout: request.timeout,
             }),
-            Some(request) => Ok(request.deadline),
+            Some(request) => Ok(next_late.map_or(request.deadline, |late| late.min(request.deadline))),
             None => {
                 let far = Duration::from_secs(24 * 3600);
                 let idle_at = state.last_active + self.max_idle.unwrap_or(far);
@@ -205,6 +242,12 @@ impl Shared {
                 }
             }
         }
+    }
+}
+
+impl InFlight {
+    fn sent_at(&self) -> Instant {
+        self.deadline - self.timeout
     }
 }
 

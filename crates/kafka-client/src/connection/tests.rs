@@ -117,6 +117,80 @@ fn frame(body: &'static [u8]) -> RequestFrame {
     }
 }
 
+/// What is logged while it lives.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn capture(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || log.clone());
+        tracing::subscriber::set_default(subscriber.finish())
+    }
+
+    fn matches(&self, text: &str) -> usize {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).matches(text).count()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_owes_an_answer_is_named_long_before_it_is_given_up() {
+    let log = Log::default();
+    let _guard = log.capture();
+    let (connection, mut peer) = connect().await;
+    let (first, second) = (connection.submit(frame(b"ask")), connection.submit(frame(b"ask")));
+    let ids = [peer.receive().await.correlation_id, peer.receive().await.correlation_id];
+    tokio::time::sleep(TIMEOUT / 3 - Duration::from_millis(10)).await;
+    assert_eq!(log.matches("owes an answer"), 0, "it may take a while");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(log.matches("WARN"), 1);
+    assert_eq!(log.matches("broker=kafka:9092 request=Heartbeat waiting_for=10"), 1);
+    tokio::time::sleep(TIMEOUT / 3).await;
+    assert_eq!(log.matches("owes an answer"), 1, "once");
+    for id in ids {
+        peer.send(id, b"late").await;
+    }
+    assert_eq!(first.await.expect("an answer"), "late");
+    assert_eq!(second.await.expect("an answer"), "late");
+    assert_eq!(log.matches("answers again"), 1);
+
+    // A request that may wait at the broker is late only after that; one that waits for others never.
+    let mut fetch = frame(b"ask");
+    fetch.timeout = TIMEOUT + Duration::from_secs(5);
+    let mut join = frame(b"ask");
+    join.api_key = ApiKey::JoinGroup;
+    let _replies = (connection.submit(join), connection.submit(fetch));
+    tokio::time::sleep(TIMEOUT / 3 + Duration::from_secs(4)).await;
+    assert_eq!(log.matches("owes an answer"), 1);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(log.matches("request=Heartbeat waiting_for=15"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_hangs_again_and_again_is_named_by_whoever_connects() {
+    let log = Log::default();
+    let _guard = log.capture();
+    let hung = open_against(|mut peer| async move {
+        peer.receive().await;
+        tokio::time::sleep(TIMEOUT * 2).await;
+    });
+    assert!(matches!(hung.await, Err(Error::RequestTimeout { .. })));
+    assert_eq!(log.matches("owes an answer"), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn requests_are_pipelined_and_answers_find_theirs() {
     let (connection, mut peer) = connect().await;

@@ -123,22 +123,23 @@ impl<W: AsyncWrite + Unpin> Writer<W> {
             out.segments
                 .extend(frame.body.into_iter().filter(|segment| !segment.is_empty()));
             if frame.expects_reply {
-                let deadline = Instant::now() + frame.timeout;
-                out.watchdog.expect(deadline);
                 let RequestFrame {
                     api_key,
                     version,
                     timeout,
                     ..
                 } = frame;
-                self.shared.expect(InFlight {
+                let request = InFlight {
                     correlation_id,
                     api_key,
                     version,
                     timeout,
-                    deadline,
+                    deadline: Instant::now() + timeout,
                     reply,
-                });
+                };
+                let look_at = self.shared.late_at(&request).unwrap_or(request.deadline);
+                out.watchdog.expect(look_at.min(request.deadline));
+                self.shared.expect(request);
             } else {
                 unanswered.push(reply);
             }
