@@ -1,25 +1,28 @@
 //! A worker with hundreds of connectors, asked by dozens of clients while a backlog drains; then a second worker joins.
 //!
 //! `rest_load [--connectors N] [--tasks N] [--clients N] [--seconds N] [--between-ms N] [--backlog-mb N] [--warm-up-seconds N]
-//! [--limit-mb N] [--embedded] [--java]`.
+//! [--limit-mb N] [--full-speed] [--embedded] [--java]`.
 //! Half of the connectors are MirrorHeartbeat with their one task; the others are MirrorSource over one topic with as many
 //! partitions as make up the number of tasks, each under an alias of its own. The backlog is a topic that one more
 //! MirrorSource drains, for as long as the warm-up says before anybody asks: brokers that have just started compile;
-//! and at so many megabytes a second, if there is a limit. `--java` asks Java's workers instead, for which a few dozen
-//! tasks are many here: each has threads and clients of its own.
+//! and at so many megabytes a second, if there is a limit, or without giving way (`--full-speed`). `--java` asks Java's
+//! workers instead, for which a few dozen tasks are many here: each has threads and clients of its own.
+//!
+//! In turn with the worker the clients ask [a server that does nothing](control): what that takes is no doing of the worker's.
 
 use std::{
     collections::BTreeSet,
+    env, fs,
     io::{self, BufRead, BufReader, Read, Write},
-    net::TcpStream,
-    process::ExitCode,
+    net::{TcpListener, TcpStream},
+    process::{Command, ExitCode},
     thread,
     time::Duration,
 };
 
 use integration_tests::{
-    ConnectWorker, Deadline, Isolation, Pair, Rest, Stopwatch, TestClient, TestRecord, Topic, WorkerGroup, kafka_dist,
-    pause, report, wait_until,
+    ConnectWorker, Deadline, Isolation, Pair, Process, Rest, Stopwatch, TestClient, TestRecord, Topic, WorkerGroup,
+    kafka_dist, pause, report, wait_until,
 };
 use kafka_wire::Compression;
 use serde_json::{Value, json};
@@ -46,6 +49,9 @@ const PATHS: &[&str] = &[
     "/connectors/{}/tasks/0/status",
 ];
 
+/// Who asks for this on the command line is the control.
+const CONTROL: &str = "--control";
+
 #[derive(Clone, Copy)]
 struct Plan {
     connectors: usize,
@@ -58,10 +64,14 @@ struct Plan {
     limit_mb: Option<usize>,
     embedded: bool,
     java: bool,
+    full_speed: bool,
 }
 
 fn main() -> ExitCode {
-    let plan = plan(std::env::args().skip(1));
+    if env::args().any(|arg| arg == CONTROL) {
+        return control();
+    }
+    let plan = plan(env::args().skip(1));
     let pair = if plan.embedded {
         Pair::embedded(1)
     } else {
@@ -75,7 +85,10 @@ fn main() -> ExitCode {
     client.create_topics(&[Topic::new(TOPIC, partitions), Topic::new(BACKLOG, BACKLOG_PARTITIONS)]);
     fill(&mut client, plan.backlog_mb);
 
-    let group = WorkerGroup::new(&pair.target.bootstrap_servers(), "rest-load");
+    let mut group = WorkerGroup::new(&pair.target.bootstrap_servers(), "rest-load");
+    if plan.full_speed {
+        group = group.set("heliograph.rest.priority.enabled", "false");
+    }
     let mut worker = start(&plan, "rest-load-first", &group);
     worker.wait_until_ready();
     let tasks = create(&plan, &pair, &worker);
@@ -255,16 +268,55 @@ fn all_running(rest: &Rest, tasks: usize, workers: &[String]) -> Option<()> {
     (found == tasks && used.len() == workers.len()).then_some(())
 }
 
-/// One answer: to which of [`PATHS`], whether in the first second, and how long it took.
+/// One answer: to which of [`PATHS`] (or, behind them, of the control), whether in the first second, and how long it took.
 type Took = (usize, bool, Duration);
+
+/// Answers whatever it is asked at once, with nothing: how long that takes is up to the machine and those who ask.
+fn control() -> ExitCode {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let address = listener.local_addr().expect("it listens");
+    writeln!(io::stdout(), "{address}").expect("whoever started this reads it");
+    for stream in listener.incoming() {
+        thread::spawn(move || serve_nothing(stream?));
+    }
+    ExitCode::SUCCESS
+}
+
+fn serve_nothing(stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let (mut asked, mut answers) = (BufReader::new(stream.try_clone()?), stream);
+    let mut line = String::new();
+    while asked.read_line(&mut line)? > 0 {
+        if line.trim_end().is_empty() {
+            answers.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")?;
+        }
+        line.clear();
+    }
+    Ok(())
+}
+
+/// The CPU time of the machine so far, in ticks: all of it, and what its host gave to others.
+fn machine_ticks() -> (u64, u64) {
+    let stat = fs::read_to_string("/proc/stat").expect("this is Linux");
+    let ticks = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
+    let ticks: Vec<u64> = ticks.map(|ticks| ticks.parse().expect("a number")).collect();
+    (ticks[..8].iter().sum(), ticks[7]) // what guests used is in user's
+}
 
 /// Lets the clients ask for a while, and says how long the answers took.
 fn ask(plan: &Plan, worker: &ConnectWorker, when: &str) {
     let end = Deadline::after(plan.length);
+    let mut control = Process::spawn(
+        "rest-load-control",
+        Command::new(env::current_exe().expect("this program has a path")).arg(CONTROL),
+        None,
+    );
+    let addresses = [worker.id(), &control.wait_for_line(":", Duration::from_secs(10))];
+    let machine = machine_ticks();
     let cpu = (worker.cpu_time(), Stopwatch::start());
     let mut took: Vec<Took> = thread::scope(|scope| {
         let clients: Vec<_> = (0..plan.clients)
-            .map(|client| scope.spawn(move || one_client(plan, worker.id(), client, end)))
+            .map(|client| scope.spawn(move || one_client(plan, addresses, client, end)))
             .collect();
         let of_clients = clients
             .into_iter()
@@ -272,7 +324,9 @@ fn ask(plan: &Plan, worker: &ConnectWorker, when: &str) {
         of_clients.flatten().collect()
     });
     let (elapsed, used) = (cpu.1.elapsed(), worker.cpu_time().saturating_sub(cpu.0));
+    let (ticks, stolen) = machine_ticks();
     took.sort_by_key(|(_, _, took)| *took);
+    let (took, of_control): (Vec<_>, Vec<_>) = took.into_iter().partition(|(kind, _, _)| *kind < PATHS.len());
     report(&format!(
         "{when}: {} clients, {:.0} GETs/s, the worker uses {:.2} cores",
         plan.clients,
@@ -291,21 +345,35 @@ fn ask(plan: &Plan, worker: &ConnectWorker, when: &str) {
         let of_kind: Vec<_> = took.iter().copied().filter(|(of, _, _)| *of == kind).collect();
         report(&format!("  {path:42} {}", percentiles(&of_kind)));
     }
+    report(&format!(
+        "  {:42} {}",
+        "a server that does nothing",
+        percentiles(&of_control)
+    ));
+    let stolen = (stolen - machine.1) as f64 / (ticks - machine.0) as f64;
+    report(&format!(
+        "  the host kept {:.1} % of the CPU time to itself",
+        stolen * 100.0
+    ));
 }
 
-fn one_client(plan: &Plan, address: &str, client: usize, end: Deadline) -> Vec<Took> {
+/// `addresses` are the worker's and the control's.
+fn one_client(plan: &Plan, addresses: [&str; 2], client: usize, end: Deadline) -> Vec<Took> {
     let (mut took, began) = (Vec::new(), Stopwatch::start());
-    let mut connection = Connection::new(address);
+    let [mut worker, mut control] = addresses.map(Connection::new);
     for number in client.. {
         if end.passed() {
             break;
         }
-        let kind = number % PATHS.len();
-        // Strides that meet every connector.
-        let path = PATHS[kind].replace("{}", &name(number * 7 % plan.connectors));
+        let kind = number % (PATHS.len() + 1);
+        let (connection, path) = match PATHS.get(kind) {
+            // Strides that meet every connector.
+            Some(path) => (&mut worker, path.replace("{}", &name(number * 7 % plan.connectors))),
+            None => (&mut control, "/".to_owned()),
+        };
         let is_first = began.elapsed() < Duration::from_secs(1);
         let asked = Stopwatch::start();
-        let (status, body) = connection.get(&path).expect("the worker answers");
+        let (status, body) = connection.get(&path).expect("it answers");
         took.push((kind, is_first, asked.elapsed()));
         assert_eq!(status, "200", "GET {path}: {}", String::from_utf8_lossy(&body));
         pause(plan.between);
@@ -425,6 +493,7 @@ fn plan(mut args: impl Iterator<Item = String>) -> Plan {
         limit_mb: None,
         embedded: false,
         java: false,
+        full_speed: false,
     };
     while let Some(name) = args.next() {
         match name.as_str() {
@@ -434,6 +503,10 @@ fn plan(mut args: impl Iterator<Item = String>) -> Plan {
             }
             "--java" => {
                 plan.java = true;
+                continue;
+            }
+            "--full-speed" => {
+                plan.full_speed = true;
                 continue;
             }
             _ => {}

@@ -196,12 +196,12 @@ fn an_unclean_election_is_counted_and_followed(kafka: &mut Pair) {
     mirror.stop();
 }
 
-/// By default a refresh comes every ten minutes.
+/// By default a refresh comes every ten minutes. The retention is longer than the records of tests are old.
 fn a_copy_that_is_deleted_is_made_again_long_before_the_next_refresh(kafka: &mut Pair) {
     let (mut source, mut target) = (kafka.source.client(), kafka.target.client());
     let properties = flow(kafka, "watched", "watched-copy").without("refresh.topics.interval.seconds");
     let copy = properties.mirrored("watched-copy");
-    source.create_topic(Topic::new("watched-copy", 1).config("retention.ms", "777777777"));
+    source.create_topic(Topic::new("watched-copy", 1).config("retention.ms", "777777777777"));
     source.produce("watched-copy", 0, Compression::None, &numbered(0..10));
     let mut mirror = Heliograph::mirror_maker("watched", &properties);
     assert_mirrored(&mut source, &mut target, "watched-copy", &copy, SOON);
@@ -215,7 +215,7 @@ fn a_copy_that_is_deleted_is_made_again_long_before_the_next_refresh(kafka: &mut
         target.partition_count(&copy)?;
         (target.records(&copy, 0).len() == 10).then_some(())
     });
-    assert_eq!(target.configs(&copy)["retention.ms"], "777777777");
+    assert_eq!(target.configs(&copy)["retention.ms"], "777777777777");
     mirror.stop();
 }
 

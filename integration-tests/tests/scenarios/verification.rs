@@ -22,13 +22,13 @@ fn numbered(range: std::ops::Range<u32>) -> Vec<TestRecord> {
 
 fn a_continuous_comparison_says_what_it_finds_when_it_finds_it(kafka: &mut Pair) {
     let (mut source, mut target) = (kafka.source.client(), kafka.target.client());
-    let properties = flow(kafka, "watched", "watched-orders");
+    let properties = flow(kafka, "compared", "watched-orders");
     let copy = properties.mirrored("watched-orders");
     source.create_topic(Topic::new("watched-orders", 2));
     for partition in 0..2 {
         source.produce("watched-orders", partition, Compression::None, &numbered(0..100));
     }
-    let mirror = Heliograph::mirror_maker("watched", &properties);
+    let mirror = Heliograph::mirror_maker("compared", &properties);
     assert_mirrored(&mut source, &mut target, "watched-orders", &copy, SOON);
     let file = target_dir().join(format!("watched-{}.properties", std::process::id()));
     properties.write(&file);
