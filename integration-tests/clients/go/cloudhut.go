@@ -104,18 +104,17 @@ func cloudhut() {
 	say("RestartConnectorTask nobody", nil, c.RestartConnectorTask(ctx, "nobody", 0))
 
 	for _, step := range []struct {
-		call, shows string
-		do          func(context.Context, string) error
+		call, connector, tasks string
+		do                     func(context.Context, string) error
 	}{
-		{"PauseConnector", `{"id":0,"state":"PAUSED"`, c.PauseConnector},
-		{"ResumeConnector", `{"id":0,"state":"RUNNING"`, c.ResumeConnector},
-		{"StopConnector", `"connector":{"state":"STOPPED"`, c.StopConnector},
+		{"PauseConnector", "PAUSED", `{"id":0,"state":"PAUSED"`, c.PauseConnector},
+		{"ResumeConnector", "RUNNING", `{"id":0,"state":"RUNNING"`, c.ResumeConnector},
+		{"StopConnector", "STOPPED", `"tasks":[]`, c.StopConnector},
 	} {
 		say(step.call, nil, step.do(ctx, "go-Source"))
-		until("/connectors/go-Source/status", step.shows)
-		if step.call == "StopConnector" { // its tasks and itself stop in no fixed order
-			until("/connectors/go-Source/status", `"tasks":[]`)
-		}
+		// It and its tasks change their states in no fixed order.
+		until("/connectors/go-Source/status", `"connector":{"state":"`+step.connector+`"`)
+		until("/connectors/go-Source/status", step.tasks)
 		status, err := c.GetConnectorStatus(ctx, "go-Source")
 		say(step.call+" and then", status, err)
 		say(step.call+" nobody", nil, step.do(ctx, "nobody"))

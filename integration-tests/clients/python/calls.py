@@ -66,8 +66,22 @@ def until(path, *parts):
     print(f"{path} never had {parts}: {body}")
 
 
+def until_all(name, state):
+    until(f"/connectors/{name}/status", f'"connector":{{"state":"{state}"', f'{{"id":0,"state":"{state}"')
+
+
 def until_running(name):
-    until(f"/connectors/{name}/status", '"connector":{"state":"RUNNING"', '{"id":0,"state":"RUNNING"')
+    until_all(name, "RUNNING")
+
+
+def until_stopped(name):
+    until(f"/connectors/{name}/status", '"connector":{"state":"STOPPED"', '"tasks":[]')
+
+
+def until_configured(name, setting):
+    """The tasks have the new setting, too: a connector configures them some time after its own configuration."""
+    until(f"/connectors/{name}/tasks", setting)
+    until_running(name)
 
 
 def until_gone(name):
@@ -103,7 +117,7 @@ def kafka_connect_py():
         call("get_connector_task_status", name, 0)
         call("get_connector_task_status", name, 9)
     call("update_connector", "py-Source", config("Source", **{"offset.lag.max": "7"}))
-    until_running("py-Source")
+    until_configured("py-Source", '"offset.lag.max":"7"')
     for include_tasks in (False, True):
         for only_failed in (False, True):
             call("restart_connector", "py-Source", include_tasks=include_tasks, only_failed=only_failed)
@@ -112,9 +126,9 @@ def kafka_connect_py():
     call("restart_connector_task", "py-Source", 0)
     until_running("py-Source")
     call("restart_connector_task", "nobody", 0)
-    for name, shows in (("pause", '"id":0,"state":"PAUSED"'), ("resume", '"id":0,"state":"RUNNING"'), ("stop", '"connector":{"state":"STOPPED"')):
+    for name in ("pause", "resume", "stop"):
         call(f"{name}_connector", "py-Source")
-        until("/connectors/py-Source/status", shows, *(['"tasks":[]'] if name == "stop" else []))
+        until_stopped("py-Source") if name == "stop" else until_all("py-Source", "PAUSED" if name == "pause" else "RUNNING")
         call("get_connector_status", "py-Source")
         call(f"{name}_connector", "nobody")
     call("reset_connector_topics", "py-Source")
@@ -153,7 +167,7 @@ def kafka_connect_api():
     call("Task.is_running", lambda: one.tasks[0].is_running())
     for do in ("restart", "restart_all_tasks", "pause", "resume", "cycle_connector", "delete"):
         call(do, lambda: getattr(one, do)() and None)
-        until_gone("api") if do == "delete" else until("/connectors/api/status", "PAUSED" if do == "pause" else '{"id":0,"state":"RUNNING"')
+        until_gone("api") if do == "delete" else until_all("api", "PAUSED" if do == "pause" else "RUNNING")
         call(f"{do} of nobody", lambda: getattr(Connector(cluster, "nobody"), do)())
     call("loggers", lambda: sorted(key for key in cluster.loggers if key == "root"))
     call("root_logger=", lambda: setattr(cluster, "root_logger", "INFO"))
@@ -174,14 +188,14 @@ def kafkaconnect():
         call("validate_and_create", f"kc-{kind}", values)
     until_running("kc-Source")
     call("create_or_update", "kc-Source", json.dumps(config("Source", name="kc-Source", **{"offset.lag.max": "3"})))
-    until_running("kc-Source")
+    until_configured("kc-Source", '"offset.lag.max":"3"')
     call("validate_and_create", "kc-bad", json.dumps({"connector.class": "MirrorSourceConnector"}))
     call("plugins")
     for name in ("kc-Source", "nobody"):
         for do in ("info", "status", "config", "tasks", "restart", "pause", "resume"):
             call(do, name)
             if name != "nobody":
-                until("/connectors/kc-Source/status", "PAUSED" if do == "pause" else '{"id":0,"state":"RUNNING"')
+                until_all("kc-Source", "PAUSED" if do == "pause" else "RUNNING")
     for kind in ("Heartbeat", "Checkpoint", "Source", "none"):
         call("remove", f"kc-{kind}")
         until_gone(f"kc-{kind}")
@@ -201,7 +215,7 @@ def bkkt():
     until_running("bk")
     call("create_connector", "bk", config("Source"))
     call("update_connector", "bk", config("Source", **{"offset.lag.max": "5"}))
-    until_running("bk")
+    until_configured("bk", '"offset.lag.max":"5"')
     until("/connectors/bk/offsets", '"offset":')
     for name in ("bk", "nobody"):
         for read in ("get_config", "get_config_optional", "get_offsets", "get_status"):
@@ -211,9 +225,9 @@ def bkkt():
     until_running("bk")
     offset = {"partition": {"cluster": "a", "topic": "orders", "partition": 0}, "offset": {"offset": 0}}
     call("patch_offsets", "bk", {"offsets": [offset]})
-    for name, shows in (("pause", "PAUSED"), ("resume", '"id":0,"state":"RUNNING"'), ("stop", '"connector":{"state":"STOPPED"')):
+    for name in ("pause", "resume", "stop"):
         call(name, "bk")
-        until("/connectors/bk/status", shows, *(['"tasks":[]'] if name == "stop" else []))
+        until_stopped("bk") if name == "stop" else until_all("bk", "PAUSED" if name == "pause" else "RUNNING")
     for offsets in ({"offsets": [offset]}, {"offsets": []}, {}, {"offsets": [{"partition": {"x": 1}, "offset": {"offset": 0}}]}):
         call("patch_offsets", "bk", offsets)
     call("patch_offsets", "nobody", {"offsets": [offset]})
