@@ -19,6 +19,8 @@ pub(crate) struct Position {
     pub(crate) upstream: i64,
     pub(crate) downstream: i64,
     pub(crate) metadata: Arc<str>,
+    /// What was said last of the copy before this one. It may have been written after this one was made.
+    pub(crate) former: Option<i64>,
 }
 
 /// See the module.
@@ -27,6 +29,8 @@ pub(crate) struct CheckpointStore {
     groups: HashMap<Arc<str>, GroupCheckpoints>,
     /// Known, but no more in the topic.
     lost: HashSet<(Arc<str>, TopicPartition)>,
+    /// See [`Position::former`].
+    former: HashMap<(Arc<str>, TopicPartition), i64>,
 }
 
 impl CheckpointStore {
@@ -37,6 +41,7 @@ impl CheckpointStore {
                 upstream: checkpoint.upstream_offset,
                 downstream: checkpoint.downstream_offset,
                 metadata: checkpoint.metadata.into(),
+                former: None,
             };
             let group = self.groups.entry(checkpoint.group.into()).or_default();
             group.insert(checkpoint.topic_partition, position);
@@ -61,13 +66,15 @@ impl CheckpointStore {
             let Translation::At(downstream) = translate(partition, committed.offset, &remote) else {
                 continue;
             };
+            let its = (group.clone(), remote.clone());
+            let is_lost = self.lost.remove(&its);
             let position = Position {
                 upstream: committed.offset,
                 downstream,
                 metadata: committed.metadata.as_str().into(),
+                former: self.former.get(&its).copied(),
             };
             let known = self.groups.entry(group.clone()).or_default();
-            let is_lost = !self.lost.is_empty() && self.lost.remove(&(group.clone(), remote.clone()));
             let position = match known.get(&remote) {
                 Some(known) if !is_news(known, &position) => match is_lost {
                     true => known.clone(),
@@ -104,8 +111,10 @@ impl CheckpointStore {
 
     /// The copy is another one: no group's checkpoint about it holds any more.
     pub(crate) fn forget_copy(&mut self, remote: &TopicPartition) {
-        for known in self.groups.values_mut() {
-            known.remove(remote);
+        for (group, known) in &mut self.groups {
+            if let Some(position) = known.remove(remote) {
+                self.former.insert((group.clone(), remote.clone()), position.downstream);
+            }
         }
     }
 

@@ -444,7 +444,7 @@ impl GroupSyncLog {
                 tracing::warn!(
                     task, offsets = synced.past_end.len(), group = %first.group, partition = %first.partition,
                     offset = first.offset, end = first.end,
-                    "offsets are not written that are past the end of the copy: it lost records, or was made again"
+                    "offsets are not written that are past the end of the copy: it is gone, lost records, or was made again"
                 );
             }
         } else {

@@ -15,7 +15,10 @@ use kafka_client::{
 };
 use kafka_wire::{ErrorCode, TopicPartition};
 
-use super::{checkpoint_store::GroupCheckpoints, end_markers::ends_of};
+use super::{
+    checkpoint_store::{GroupCheckpoints, Position},
+    end_markers::ends_of,
+};
 
 /// Groups looked at together: few, so that what was seen is fresh when it is acted on.
 const GROUPS_AT_ONCE: usize = 50;
@@ -43,7 +46,7 @@ pub(crate) struct SyncedGroups {
     pub(crate) active: Vec<Arc<str>>,
     /// Groups that could not be looked at or written, and why.
     pub(crate) failed: Vec<(Arc<str>, Error)>,
-    /// Offsets that were not written because the copy ends before them.
+    /// Offsets that were not written because the copy ends before them, or is not there.
     pub(crate) past_end: Vec<PastEnd>,
 }
 
@@ -53,7 +56,8 @@ pub(crate) struct PastEnd {
     pub(crate) group: Arc<str>,
     pub(crate) partition: TopicPartition,
     pub(crate) offset: i64,
-    pub(crate) end: i64,
+    /// None without a copy.
+    pub(crate) end: Option<i64>,
 }
 
 /// One round over all groups with checkpoints.
@@ -80,18 +84,25 @@ pub(crate) async fn sync_group_offsets(admin: &Admin, groups: Vec<(Arc<str>, Gro
 }
 
 /// Leaves out what is past the end of the copy, which then is not the one that was mirrored: consumers would be sent where
-/// `auto.offset.reset` says. What nobody can tell the end of stays, and is the broker's to judge.
+/// `auto.offset.reset` says. So it is with a copy that is not there: what is asked of it may be answered by the next one.
 async fn within_copies(admin: &Admin, commits: Vec<GroupCommits>, round: &mut SyncedGroups) -> Vec<GroupCommits> {
     let partitions = commits.iter().flat_map(|(_, offsets)| offsets);
     let partitions: BTreeSet<&TopicPartition> = partitions.map(|(partition, _)| partition).collect();
-    let ends = ends_of(admin.client(), partitions, IsolationLevel::ReadUncommitted).await;
-    let ends = ends.unwrap_or_default();
+    let ends = match ends_of(admin.client(), partitions, IsolationLevel::ReadUncommitted).await {
+        Ok(ends) => ends,
+        Err(error) => {
+            let groups = commits.into_iter().map(|(group, _)| (group, error.clone()));
+            round.failed.extend(groups);
+            return Vec::new();
+        }
+    };
     let mut kept = Vec::new();
     for (group, mut offsets) in commits {
         offsets.retain(|(partition, wanted)| {
-            let Some(end) = ends.get(partition).copied().filter(|end| wanted.offset > *end) else {
+            let end = ends.get(partition).copied();
+            if end.is_some_and(|end| wanted.offset <= end) {
                 return true;
-            };
+            }
             round.past_end.push(PastEnd {
                 group: group.clone(),
                 partition: partition.clone(),
@@ -143,33 +154,105 @@ fn per_group<T>(results: Result<PerItem<Arc<str>, T>, Error>, asked: &[Arc<str>]
     results.unwrap_or_else(|error| asked.iter().map(|group| (group.clone(), Err(error.clone()))).collect())
 }
 
-/// What an idle group is given: it is never moved back, and a partition where it has nothing gets something.
+/// What an idle group is given: it is never moved back, but from where only the copy before this one would have it, and a
+/// partition where it has nothing gets something.
 fn offsets_to_write(checkpoints: &GroupCheckpoints, target: &TargetGroup) -> Vec<(TopicPartition, OffsetAndMetadata)> {
-    let is_behind = |partition: &TopicPartition, downstream: i64| match target {
-        TargetGroup::Unknown => true,
-        TargetGroup::Idle(offsets) => offsets.get(partition).is_none_or(|known| downstream > known.offset),
+    let is_wrong = |known: i64, position: &Position| {
+        position.downstream > known || (position.former == Some(known) && position.downstream < known)
     };
-    let behind = checkpoints
-        .iter()
-        .filter(|(partition, position)| is_behind(partition, position.downstream));
-    let offset = |(partition, position): (&TopicPartition, &super::checkpoint_store::Position)| {
+    let is_wanted = |(partition, position): &(&TopicPartition, &Position)| match target {
+        TargetGroup::Unknown => true,
+        TargetGroup::Idle(offsets) => offsets
+            .get(*partition)
+            .is_none_or(|known| is_wrong(known.offset, position)),
+    };
+    let offset = |(partition, position): (&TopicPartition, &Position)| {
         let mut offset = OffsetAndMetadata::new(position.downstream);
         offset.metadata = position.metadata.to_string();
         (partition.clone(), offset)
     };
-    behind.map(offset).collect()
+    checkpoints.iter().filter(is_wanted).map(offset).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use futures_util::future::join;
+    use kafka_client::{Client, ClientConfig, Dialer};
+    use kafka_embedded::Cluster;
     use serde_json::Value;
 
     use super::*;
-    use crate::checkpoint::checkpoint_store::Position;
+    use crate::{checkpoint::checkpoint_store::CheckpointStore, offset_sync_store::Translation};
 
     fn partition(name: &str) -> TopicPartition {
         let (topic, number) = name.rsplit_once('-').expect("topic-partition");
         TopicPartition::new(topic, number.parse().expect("a number"))
+    }
+
+    fn position(downstream: i64) -> Position {
+        Position {
+            upstream: 0,
+            downstream,
+            metadata: "meta".into(),
+            former: None,
+        }
+    }
+
+    /// It may have been written after the copy was made again, and before that was known: the new copy can be longer by then.
+    #[test]
+    fn what_was_written_of_a_former_copy_is_taken_back() {
+        let copy = partition("copy-0");
+        let committed = HashMap::from([(partition("orders-0"), OffsetAndMetadata::new(40))]);
+        let mut store = CheckpointStore::default();
+        let mut translated = |downstream: i64| {
+            let remote = |_: &Arc<str>| Some("copy".into());
+            store.advance(&"g".into(), &committed, remote, |_, _, _| Translation::At(downstream));
+            if downstream == 40 {
+                store.forget_copy(&copy);
+            }
+            store.groups()
+        };
+        assert_eq!(translated(40).len(), 0, "forgotten");
+        let (_, checkpoints) = translated(7).pop().expect("a group");
+        let written = |known: i64| {
+            let target = TargetGroup::Idle(HashMap::from([(copy.clone(), OffsetAndMetadata::new(known))]));
+            let written = offsets_to_write(&checkpoints, &target);
+            written.into_iter().map(|(_, offset)| offset.offset).collect::<Vec<_>>()
+        };
+        assert_eq!(written(40), [7]);
+        assert_eq!(written(41), [0; 0], "somebody has read on");
+        assert_eq!(written(6), [7]);
+        assert_eq!(written(7), [0; 0]);
+    }
+
+    /// The broker would take the offset as soon as there is a topic of that name again, and the group would pass over
+    /// what is copied next.
+    #[tokio::test]
+    async fn what_was_said_of_a_copy_is_not_said_of_the_next_one() {
+        let target = Cluster::builder()
+            .auto_create_topics(false)
+            .start()
+            .await
+            .expect("a cluster");
+        let props = [("bootstrap.servers".to_owned(), target.bootstrap_servers())].into();
+        let config = ClientConfig::parse(&props).expect("a good configuration");
+        let admin = Admin::new(Client::new(config, Dialer::tcp()));
+        let group: Arc<str> = "g".into();
+        let checkpoints = GroupCheckpoints::from([(partition("copy-0"), position(40))]);
+        let made_again = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            target.create_topic("copy", 1, &[]).expect("a topic");
+        };
+        let (round, ()) = join(
+            sync_group_offsets(&admin, vec![(group.clone(), checkpoints)]),
+            made_again,
+        )
+        .await;
+        assert_eq!(round.written, Vec::<Arc<str>>::new());
+        assert_eq!(round.past_end.len(), 1, "{round:?}");
+        assert_eq!(round.past_end[0].end, None);
     }
 
     /// Recorded from Kafka 4.3.1's `MirrorCheckpointTask`.
@@ -189,14 +272,7 @@ mod tests {
                     .as_object()
                     .expect("a map")
                     .iter()
-                    .map(|(name, downstream)| {
-                        let position = Position {
-                            upstream: 0,
-                            downstream: downstream.as_i64().expect("a number"),
-                            metadata: "meta".into(),
-                        };
-                        (partition(name), position)
-                    });
+                    .map(|(name, downstream)| (partition(name), position(downstream.as_i64().expect("a number"))));
                 let target = match vector["EMPTY groups on target and their offsets"].get(group) {
                     None => TargetGroup::Unknown,
                     Some(offsets) => {
