@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, fs, net::TcpListener, path::PathBuf, process::Command, time::Duration};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Command, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -8,6 +8,7 @@ use crate::{
     heliograph::{heliograph_binary, unique},
     process::Process,
     properties::escaped,
+    real_kafka::free_port,
     rest::{Answer, Rest},
     secure_kafka::test_certificate,
     target_dir::scratch_dir,
@@ -236,10 +237,4 @@ impl ConnectWorker {
     pub fn kill(mut self) {
         self.process.kill();
     }
-}
-
-/// A port that nobody listens on at the moment.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there are free ports");
-    listener.local_addr().expect("it is bound").port()
 }

@@ -31,7 +31,7 @@ pub use client::{
     TransactionalProducer,
 };
 pub use compare::{Comparison, assert_mirrored, compare, partitions_mirrored};
-pub use connect_worker::{ConnectWorker, WorkerGroup, free_port};
+pub use connect_worker::{ConnectWorker, WorkerGroup};
 pub use deadline::{Deadline, Stopwatch, pause, wait_until};
 pub use dist::{Jvm, KafkaDist, kafka_dist};
 pub use embedded::EmbeddedKafka;
@@ -40,7 +40,7 @@ pub use kafka::{Backend, Kafka, Pair, run_cluster_scenario, run_scenario};
 pub use old_kafka::OldKafka;
 pub use process::{Process, output, report};
 pub use properties::MirrorProperties;
-pub use real_kafka::RealKafka;
+pub use real_kafka::{RealKafka, free_port};
 pub use relay::Relay;
 pub use rest::{Answer, Rest};
 pub use secure_kafka::{

@@ -1,6 +1,6 @@
 use std::{
     fs,
-    net::TcpListener,
+    net::TcpStream,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU16, Ordering},
     time::Duration,
@@ -311,8 +311,14 @@ pub(crate) fn random_id() -> String {
     (0..22).map(|i| char::from(DIGITS[digit(i) as usize])).collect()
 }
 
+/// A port that nobody listens on now.
+pub fn free_port() -> u16 {
+    free_ports(1)
+}
+
 /// The first of `count` neighbouring ports that nobody listens on now. Below the range from which the kernel picks ports
-/// for outgoing connections, so that they are still free when a stopped node comes back.
+/// for outgoing connections, so that they are still free when a stopped node comes back. Looked at without listening there:
+/// a process that another thread starts at that moment would hold the port until it has become its own program.
 pub(crate) fn free_ports(count: usize) -> u16 {
     const FIRST: u16 = 27_000;
     const RANGE: u16 = 1_000;
@@ -320,9 +326,30 @@ pub(crate) fn free_ports(count: usize) -> u16 {
     let (count, offset) = (count as u16, (std::process::id() % 20) as u16 * 50);
     for _ in 0..RANGE {
         let first = FIRST + (offset + NEXT.fetch_add(count, Ordering::Relaxed)) % (RANGE - count);
-        if (first..first + count).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
+        if (first..first + count).all(|port| TcpStream::connect(("127.0.0.1", port)).is_err()) {
             return first;
         }
     }
     panic!("no {count} free ports from {FIRST} on")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener, process::Command, thread};
+
+    use super::*;
+
+    #[test]
+    fn a_free_port_stays_free_while_processes_are_started() {
+        let starting = thread::spawn(|| {
+            for _ in 0..300 {
+                Command::new("true").status().expect("it runs");
+            }
+        });
+        while !starting.is_finished() {
+            let port = free_port();
+            TcpListener::bind(("127.0.0.1", port)).expect("nobody took it");
+        }
+        starting.join().expect("all ran");
+    }
 }
