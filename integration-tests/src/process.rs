@@ -64,9 +64,15 @@ impl Process {
 
     /// Waits for a line of the log that contains `text`, and gives that line.
     pub fn wait_for_line(&mut self, text: &str, within: Duration) -> String {
-        let what = format!("a line with {text:?} in {}", self.log.display());
+        self.wait_for_line_with(&[text], within)
+    }
+
+    /// Waits until a line of its log has all of `texts`.
+    pub fn wait_for_line_with(&mut self, texts: &[&str], within: Duration) -> String {
+        let what = format!("a line with {texts:?} in {}", self.log.display());
         wait_until(&what, within, || {
-            let found = self.log().lines().find(|line| line.contains(text)).map(str::to_owned);
+            let has_all = |line: &&str| texts.iter().all(|text| line.contains(text));
+            let found = self.log().lines().find(has_all).map(str::to_owned);
             if found.is_none() {
                 assert!(
                     self.is_running(),

@@ -10,7 +10,7 @@ use kafka_wire::Compression;
 
 use crate::{
     SOON, drill, flow,
-    groups::{checkpoints, expect_next, with_groups},
+    groups::{expect_checkpoint, expect_next, with_groups},
 };
 
 integration_tests::real_scenarios!(groups_of_the_new_protocol_cross_as_those_of_the_old_one);
@@ -126,8 +126,7 @@ fn groups_of_the_new_protocol_cross_as_those_of_the_old_one(kafka: &mut Pair) {
     assert_eq!(member.first.iter().map(|first| first.1).collect::<Vec<_>>(), [0, 0, 0]);
     for at in [(0, 0), (1, 123), (2, 300)] {
         expect_next(&mut source, &mut target, GROUP, TOPIC, &copy, at);
-        let checkpoint = (GROUP.to_owned(), at.0, at.1, at.1);
-        assert!(checkpoints(&mut target, "kip848", &copy).contains(&checkpoint));
+        expect_checkpoint(&mut target, "kip848", &copy, GROUP, (at.0, at.1, at.1));
     }
     member.leave();
     source.commit_offsets(GROUP, &[(TOPIC, 1, 150)]);

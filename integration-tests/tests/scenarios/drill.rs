@@ -92,13 +92,8 @@ fn consumers_fail_over_and_come_back(kafka: &mut Pair) {
     source.commit_offsets(GROUP, &[(ORDERS, 0, 0), (ORDERS, 1, 123), (ORDERS, 2, 400)]);
     let mirror = Heliograph::mirror_maker("disaster", &properties);
     assert_mirrored(&mut source, &mut target, ORDERS, &copy, SOON);
-    for at in [(0, 0), (1, 123), (2, 400)] {
-        let checkpoint = (GROUP.to_owned(), at.0, at.1, at.1);
-        integration_tests::wait_until("a checkpoint of each partition", SOON, || {
-            groups::checkpoints(&mut target, "main", &copy)
-                .contains(&checkpoint)
-                .then_some(())
-        });
+    for (partition, offset) in [(0, 0), (1, 123), (2, 400)] {
+        groups::expect_checkpoint(&mut target, "main", &copy, GROUP, (partition, offset, offset));
     }
     let (code, report) = ask(&properties, &["verify"], &[]);
     assert_eq!((code, &report["verdict"]), (0, &Value::from("same")), "{report}");

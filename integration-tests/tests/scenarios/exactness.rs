@@ -82,14 +82,16 @@ fn a_thousand_groups_on_dense_topics_stand_where_they_stood(kafka: &mut Pair) {
         waiting.is_empty().then_some(())
     });
     // So say the checkpoints, for those who ask them.
-    let newest: HashMap<(String, i32), (i64, i64)> = checkpoints(&mut target, "dense", &copy)
-        .into_iter()
-        .map(|(group, partition, upstream, downstream)| ((group, partition), (upstream, downstream)))
-        .collect();
-    for (group, (partition, offset)) in expected {
-        let made = newest.get(&(group, partition));
-        assert_eq!(made, Some(&(offset, offset + before(partition))));
-    }
+    wait_until("a checkpoint of each group", SOON, || {
+        let made = checkpoints(&mut target, "dense", &copy).into_iter();
+        let newest: HashMap<(String, i32), (i64, i64)> = made
+            .map(|(group, partition, upstream, downstream)| ((group, partition), (upstream, downstream)))
+            .collect();
+        let is_there = |(group, (partition, offset)): (&String, &(i32, i64))| {
+            newest.get(&(group.clone(), *partition)) == Some(&(*offset, offset + before(*partition)))
+        };
+        expected.iter().all(is_there).then_some(())
+    });
     mirror.stop();
 }
 

@@ -8,7 +8,7 @@ use crate::{
     drill::ask,
     exactly_once::exactly_once,
     flow,
-    groups::{checkpoints, with_groups},
+    groups::{checkpoints, expect_checkpoint, with_groups},
 };
 
 integration_tests::scenarios!(an_idle_group_behind_an_exactly_once_mirror_has_no_lag);
@@ -68,8 +68,7 @@ fn an_idle_group_behind_an_exactly_once_mirror_has_no_lag(kafka: &mut Pair) {
     let end = target.log_end(&copy, 0, Isolation::ReadUncommitted);
     assert!(end > found.last().expect("20 records").offset + 1, "there is a marker");
     expect_next(&mut target, &copy, &found, &[20]);
-    let made = checkpoints(&mut target, "marked", &copy);
-    assert!(made.contains(&(group(20), 0, 20, end)), "{made:?}");
+    expect_checkpoint(&mut target, "marked", &copy, &group(20), (0, 20, end));
 
     // Many transactions, groups anywhere.
     for n in 2..12 {

@@ -90,7 +90,7 @@ fn routed_topics_are_created_as_their_groups_say(kafka: &mut Pair) {
             ("topic.creation.groups", "tables"),
             ("topic.creation.default.partitions", "4"),
             ("topic.creation.default.replication.factor", "1"),
-            ("topic.creation.default.retention.ms", "7654321"),
+            ("topic.creation.default.retention.ms", "7654321000000"),
             ("topic.creation.tables.include", ".*-table"),
             ("topic.creation.tables.partitions", "2"),
             ("topic.creation.tables.cleanup.policy", "compact"),
@@ -126,11 +126,14 @@ fn routed_topics_are_created_as_their_groups_say(kafka: &mut Pair) {
     };
     assert_eq!(
         shape(&mut target, "routed-orders"),
-        (Some(4), "delete".to_owned(), "7654321".to_owned())
+        (Some(4), "delete".to_owned(), "7654321000000".to_owned())
     );
     let (partitions, policy, retention) = shape(&mut target, "routed-table");
     assert_eq!((partitions, &*policy), (Some(2), "compact"));
-    assert_ne!(retention, "7654321", "settings of the default group are not inherited");
+    assert_ne!(
+        retention, "7654321000000",
+        "settings of the default group are not inherited"
+    );
     worker.ask("DELETE", "/connectors/MirrorSourceConnector", None);
     worker.stop();
 }
