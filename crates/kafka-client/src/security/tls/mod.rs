@@ -19,8 +19,6 @@ use crate::error::Error;
 /// rustls asks for 4 KiB at a time. It gets them from here, where they come by the system call in larger pieces. Memory
 /// that nothing was read into costs nothing.
 const READ_AHEAD_BYTES: usize = 128 * 1024;
-/// What may be encrypted and not written yet: the size of a system call.
-const WRITE_BYTES: usize = 256 * 1024;
 
 /// How to put TLS over connections to one cluster.
 #[derive(Debug)]
@@ -52,10 +50,9 @@ impl Tls {
         let stream = BufReader::with_capacity(READ_AHEAD_BYTES, stream);
         let handshake = TlsConnector::from(config).connect(server_name, stream);
         match tokio::time::timeout(within, handshake).await {
-            Ok(Ok(mut stream)) => {
-                stream.get_mut().1.set_buffer_limit(Some(WRITE_BYTES));
-                Ok(Stream::from_io(stream))
-            }
+            // rustls keeps at most 64 KiB to be written. More would leave glibc's heap with so much to give back that it
+            // returned and fetched the same pages for every write.
+            Ok(Ok(stream)) => Ok(Stream::from_io(stream)),
             Ok(Err(error)) => Err(match explain(&error) {
                 Some(problem) => failed(problem),
                 None => Error::ClosedInHandshake {
